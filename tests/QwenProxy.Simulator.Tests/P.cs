@@ -1,0 +1,1 @@
+namespace QwenProxy.Simulator.Tests; public class P { [Fact] public void A_B() { } }
