@@ -1,0 +1,131 @@
+using System.Collections.Immutable;
+using QwenProxy.Core.Accounts;
+
+namespace QwenProxy.Configuration;
+
+/// <summary>The whole validated configuration. A request keeps the snapshot it began with; a reload swaps the reference.</summary>
+internal sealed record ProxySnapshot
+{
+    public string Host { get; init; } = "127.0.0.1";
+
+    public int Port { get; init; } = 8143;
+
+    public bool Debug { get; init; }
+
+    public ImmutableArray<AccountSnapshot> Accounts { get; init; } = [];
+
+    public ModelsSnapshot Models { get; init; } = new();
+
+    /// <summary>Client keys; empty means that no key is asked for (loopback only).</summary>
+    public ImmutableArray<ClientSnapshot> Clients { get; init; } = [];
+
+    public RepairSnapshot Repair { get; init; } = new();
+
+    public bool Resume { get; init; } = true;
+
+    public TimeoutsSnapshot Timeouts { get; init; } = new();
+
+    public RetrySnapshot Retry { get; init; } = new();
+
+    public BreakerSnapshot Breaker { get; init; } = new();
+
+    public PoolSnapshot Pool { get; init; } = new();
+
+    public LimitsSnapshot Limits { get; init; } = new();
+
+    public StorageSnapshot Storage { get; init; } = new();
+}
+
+/// <summary>Aliases in the order written (first match wins, <c>*</c> matches any run of characters) and, per model, what may stand in for it.</summary>
+internal sealed record ModelsSnapshot
+{
+    public ImmutableArray<KeyValuePair<string, string>> Aliases { get; init; } = [];
+
+    public ImmutableDictionary<string, ImmutableArray<string>> Fallbacks { get; init; } = ImmutableDictionary<string, ImmutableArray<string>>.Empty;
+}
+
+internal sealed record ClientSnapshot(string Name, Secret Key, bool IsAdmin = false);
+
+internal enum StutterMode
+{
+    Off,
+    Observe,
+    Safe,
+    Auto,
+}
+
+internal enum SwitchMode
+{
+    Off,
+    Observe,
+    On,
+}
+
+internal sealed record RepairSnapshot
+{
+    public StutterMode Stutter { get; init; } = StutterMode.Auto;
+
+    public SwitchMode ToolCalls { get; init; } = SwitchMode.On;
+
+    public SwitchMode ThinkTags { get; init; } = SwitchMode.On;
+
+    public SwitchMode LoopGuard { get; init; } = SwitchMode.Off;
+
+    /// <summary>Ids of named quirk rules the user switched off.</summary>
+    public ImmutableHashSet<string> DisabledQuirks { get; init; } = [];
+}
+
+internal sealed record TimeoutsSnapshot
+{
+    public TimeSpan Connect { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Null means "auto": it depends on the prompt's size and on whether another route exists.</summary>
+    public TimeSpan? FirstToken { get; init; }
+
+    /// <summary>READ_TIMEOUT_SECONDS / timeouts.idleSeconds: the longest silence from upstream.</summary>
+    public TimeSpan Idle { get; init; } = TimeSpan.FromSeconds(45);
+
+    public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(15);
+
+    public TimeSpan Request { get; init; } = TimeSpan.FromSeconds(300);
+
+    public TimeSpan Streaming { get; init; } = TimeSpan.FromSeconds(900);
+
+    public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(30);
+}
+
+internal sealed record RetrySnapshot(int MaxAttempts = 4, double MaxWaitSeconds = 20);
+
+internal sealed record BreakerSnapshot(int Failures = 10, double OpenSeconds = 15);
+
+internal sealed record PoolSnapshot(int MaxIdleConnections = 50, int MaxIdleConnectionsPerHost = 50, int IdleSeconds = 180);
+
+internal sealed record LimitsSnapshot
+{
+    public int BodyBytes { get; init; } = 64 * 1024 * 1024;
+
+    public int EventBytes { get; init; } = 16 * 1024 * 1024;
+
+    public int HeaderBytes { get; init; } = 32 * 1024;
+
+    public int ConcurrentRequests { get; init; } = 4096;
+
+    /// <summary>STREAMING_BUFFER_SIZE: bytes that one stream's repair stages may hold back together.</summary>
+    public int HoldBytes { get; init; } = 4096;
+}
+
+internal sealed record StorageSnapshot
+{
+    /// <summary>QWEN_PROXY_DATA: ledger, state, captures, logs.</summary>
+    public string DataFolder { get; init; } = "";
+
+    /// <summary>QWEN_HOME: where credentials live.</summary>
+    public string QwenHome { get; init; } = "";
+
+    public Uri OAuthBaseUrl { get; init; } = new("https://chat.qwen.ai");
+
+    public bool LogToFile { get; init; }
+
+    /// <summary>How many raw upstream streams to keep in the data folder; 0 keeps none.</summary>
+    public int CaptureStreams { get; init; }
+}
