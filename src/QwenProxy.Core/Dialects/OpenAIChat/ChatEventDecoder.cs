@@ -1,0 +1,232 @@
+using System.Text.Json;
+using QwenProxy.Core.Events;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Core.Dialects.OpenAIChat;
+
+/// <summary>
+/// Reads an SSE frame of the OpenAI chat dialect into a <see cref="ChatEvent"/> without allocating: the event keeps places in the frame's
+/// bytes, not copies. Fields it does not know are skipped and stay in the bytes.
+/// </summary>
+public static class ChatEventDecoder
+{
+    public static void Decode(in SseFrame frame, ChatEvent chatEvent)
+    {
+        chatEvent.Reset();
+        chatEvent.Raw = frame.Raw;
+        chatEvent.Data = frame.Data;
+        chatEvent.DataOffset = frame.DataOffset;
+        chatEvent.FrameId = frame.Id;
+        chatEvent.HttpStatus = frame.HttpStatus;
+        bool namedError = frame.EventName.Span.SequenceEqual("error"u8);
+        if (!frame.HasData) chatEvent.Kind = namedError ? EventKind.Error : EventKind.Silent;
+        else if (frame.IsDone) chatEvent.Kind = EventKind.Done;
+        else chatEvent.Kind = ReadObject(chatEvent, namedError || frame.HttpStatus >= 400);
+    }
+
+    private static EventKind ReadObject(ChatEvent chatEvent, bool namedError)
+    {
+        ReadOnlySpan<byte> data = chatEvent.Data.Span;
+        try
+        {
+            Utf8JsonReader reader = new(data);
+            if (!reader.Read()) return EventKind.Silent;
+            if (reader.TokenType != JsonTokenType.StartObject) return Broken(chatEvent, namedError, data);
+            bool flatError = ReadTop(ref reader, chatEvent);
+            if (reader.Read()) return EventKind.Broken;
+            if (chatEvent.Error.IsEmpty && (namedError || (flatError && chatEvent.Choices.IsEmpty))) chatEvent.Error = new ByteRange(0, data.Length);
+            return chatEvent.Error.IsEmpty ? EventKind.Chunk : EventKind.Error;
+        }
+        catch (JsonException)
+        {
+            return Broken(chatEvent, namedError, data);
+        }
+    }
+
+    /// <summary>An event named error is an error also when its text is no JSON: the text is then the message.</summary>
+    private static EventKind Broken(ChatEvent chatEvent, bool namedError, ReadOnlySpan<byte> data)
+    {
+        if (!namedError) return data.Trim(" \t\r\n"u8).IsEmpty ? EventKind.Silent : EventKind.Broken;
+        chatEvent.Error = new ByteRange(0, data.Length);
+        return EventKind.Error;
+    }
+
+    /// <summary>Returns true when the object looks like DashScope's flat error: a string <c>code</c> and a <c>message</c> at the top.</summary>
+    private static bool ReadTop(ref Utf8JsonReader reader, ChatEvent e)
+    {
+        bool code = false, message = false;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("choices"u8))
+            {
+                reader.Read();
+                int start = (int)reader.TokenStartIndex;
+                if (reader.TokenType == JsonTokenType.StartArray) ReadChoices(ref reader, e);
+                else reader.Skip();
+                e.Choices = new ByteRange(start, (int)reader.BytesConsumed - start);
+            }
+            else if (reader.ValueTextEquals("id"u8)) e.Id = Value(ref reader);
+            else if (reader.ValueTextEquals("model"u8)) e.Model = Value(ref reader);
+            else if (reader.ValueTextEquals("usage"u8)) e.Usage = Value(ref reader);
+            else if (reader.ValueTextEquals("error"u8)) e.Error = Value(ref reader);
+            else if (reader.ValueTextEquals("code"u8)) code = !Value(ref reader).IsEmpty;
+            else if (reader.ValueTextEquals("message"u8)) message = !Value(ref reader).IsEmpty;
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+
+        return code && message;
+    }
+
+    private static void ReadChoices(ref Utf8JsonReader reader, ChatEvent e)
+    {
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            e.ChoiceCount++;
+            if (reader.TokenType == JsonTokenType.StartObject) ReadChoice(ref reader, e);
+            else reader.Skip();
+        }
+    }
+
+    private static void ReadChoice(ref Utf8JsonReader reader, ChatEvent e)
+    {
+        int firstPart = e.Parts.Length;
+        int choice = 0;
+        bool firstKey = true;
+        ByteRange finish = default;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("delta"u8) || reader.ValueTextEquals("message"u8))
+            {
+                reader.Read();
+                if (reader.TokenType == JsonTokenType.StartObject) ReadDelta(ref reader, e);
+                else reader.Skip();
+            }
+            else if (reader.ValueTextEquals("index"u8))
+            {
+                reader.Read();
+                if (reader.TokenType == JsonTokenType.Number) reader.TryGetInt32(out choice);
+                else reader.Skip();
+            }
+            else if (reader.ValueTextEquals("finish_reason"u8))
+            {
+                if (firstKey && e.ChoiceCount == 1) e.FinishReasonFirst = true;
+                finish = Value(ref reader);
+            }
+            else if (reader.ValueTextEquals("logprobs"u8) && e.ChoiceCount == 1) e.Logprobs = Value(ref reader);
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+
+            firstKey = false;
+        }
+
+        if (finish.Length > 2) e.AddOriginal(new EventPart { Kind = PartKind.Finish, Place = PartPlace.Original, Value = finish, ToolIndex = -1 });
+        Span<EventPart> parts = e.Parts;
+        for (int i = firstPart; i < parts.Length; i++) parts[i].Choice = choice;
+    }
+
+    private static void ReadDelta(ref Utf8JsonReader reader, ChatEvent e)
+    {
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            ByteRange field = new((int)reader.TokenStartIndex + 1, reader.ValueSpan.Length);
+            if (reader.ValueTextEquals("content"u8)) AddText(ref reader, e, PartKind.Content, field);
+            else if (reader.ValueTextEquals("reasoning_content"u8) || reader.ValueTextEquals("reasoning"u8)) AddText(ref reader, e, PartKind.Reasoning, field);
+            else if (reader.ValueTextEquals("role"u8)) AddText(ref reader, e, PartKind.Role, field);
+            else if (reader.ValueTextEquals("tool_calls"u8))
+            {
+                reader.Read();
+                if (reader.TokenType == JsonTokenType.StartArray) ReadToolCalls(ref reader, e);
+                else reader.Skip();
+            }
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+    }
+
+    private static void AddText(ref Utf8JsonReader reader, ChatEvent e, PartKind kind, ByteRange field)
+    {
+        ByteRange value = Value(ref reader);
+        if (value.IsEmpty || e.Data.Span[value.Start] != '"') return;
+        e.AddOriginal(new EventPart { Kind = kind, Place = PartPlace.Original, Value = value, Field = field, ToolIndex = -1 });
+    }
+
+    private static void ReadToolCalls(ref Utf8JsonReader reader, ChatEvent e)
+    {
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (reader.TokenType != JsonTokenType.StartObject)
+            {
+                reader.Skip();
+                continue;
+            }
+
+            EventPart part = new() { Kind = PartKind.ToolCall, Place = PartPlace.Original, ToolIndex = -1 };
+            int start = (int)reader.TokenStartIndex;
+            ReadToolCall(ref reader, ref part);
+            part.Tool = new ByteRange(start, (int)reader.BytesConsumed - start);
+            e.AddOriginal(part);
+        }
+    }
+
+    private static void ReadToolCall(ref Utf8JsonReader reader, ref EventPart part)
+    {
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("index"u8))
+            {
+                reader.Read();
+                if (reader.TokenType != JsonTokenType.Number || !reader.TryGetInt32(out part.ToolIndex))
+                {
+                    part.ToolIndex = -1;
+                    reader.Skip();
+                }
+            }
+            else if (reader.ValueTextEquals("id"u8)) part.ToolId = Value(ref reader);
+            else if (reader.ValueTextEquals("function"u8))
+            {
+                reader.Read();
+                if (reader.TokenType == JsonTokenType.StartObject) ReadFunction(ref reader, ref part);
+                else reader.Skip();
+            }
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+    }
+
+    private static void ReadFunction(ref Utf8JsonReader reader, ref EventPart part)
+    {
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (reader.ValueTextEquals("name"u8)) part.ToolName = Value(ref reader);
+            else if (reader.ValueTextEquals("arguments"u8)) part.ToolArguments = Value(ref reader);
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+    }
+
+    /// <summary>The next value's place; empty for null.</summary>
+    private static ByteRange Value(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.Null) return default;
+        int start = (int)reader.TokenStartIndex;
+        reader.Skip();
+        return new ByteRange(start, (int)reader.BytesConsumed - start);
+    }
+}
