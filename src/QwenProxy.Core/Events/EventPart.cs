@@ -44,6 +44,9 @@ public struct EventPart
 
     /// <summary>For a tool call: its whole JSON object and its parts; <see cref="ToolIndex"/> is -1 when the upstream left it out.</summary>
     public ByteRange Tool;
+
+    /// <summary>The whole <c>tool_calls</c> array this call stands in.</summary>
+    public ByteRange ToolList;
     public int ToolIndex;
     public ByteRange ToolId;
     public ByteRange ToolName;

@@ -162,6 +162,8 @@ public static class ChatEventDecoder
 
     private static void ReadToolCalls(ref Utf8JsonReader reader, ChatEvent e)
     {
+        int listStart = (int)reader.TokenStartIndex;
+        int firstPart = e.Parts.Length;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             if (reader.TokenType != JsonTokenType.StartObject)
@@ -176,6 +178,10 @@ public static class ChatEventDecoder
             part.Tool = new ByteRange(start, (int)reader.BytesConsumed - start);
             e.AddOriginal(part);
         }
+
+        ByteRange list = new(listStart, (int)reader.BytesConsumed - listStart);
+        Span<EventPart> parts = e.Parts;
+        for (int i = firstPart; i < parts.Length; i++) parts[i].ToolList = list;
     }
 
     private static void ReadToolCall(ref Utf8JsonReader reader, ref EventPart part)

@@ -1,0 +1,119 @@
+using System.Buffers;
+using QwenProxy.Core.Events;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Core.Dialects.OpenAIChat;
+
+/// <summary>
+/// Writes events to an OpenAI chat client as an SSE stream. An event that nobody edited goes out in the bytes it came in.
+/// </summary>
+/// <param name="output">Where the stream goes; flushing is the caller's.</param>
+/// <param name="usageAsked">False removes the usage-only event, which the proxy always asks for but this client did not.</param>
+public sealed class OpenAIChatEncoder(IBufferWriter<byte> output, bool usageAsked) : IEventSink, IDisposable
+{
+    private readonly List<ByteRange> _chunks = [];
+    private readonly ChunkRenderer _renderer = new();
+    private PooledBytes? _rendered;
+    private bool _doneWritten;
+
+    /// <summary>After a resumed stream the first stream's id is kept, so that the client reads one answer. The JSON token with quotes.</summary>
+    public byte[]? PinnedId { get; set; }
+
+    public static ReadOnlySpan<byte> KeepAlive => ": keep-alive\n\n"u8;
+
+    public void Push(ChatEvent chatEvent)
+    {
+        if (chatEvent.Kind == EventKind.Done)
+        {
+            WriteRaw(chatEvent.Raw.Span);
+            _doneWritten = true;
+            return;
+        }
+
+        if (!usageAsked && chatEvent.IsUsageOnly && !chatEvent.Edited) return;
+        bool otherId = PinnedId is not null && !chatEvent.Id.IsEmpty && !chatEvent.Id.In(chatEvent.Data.Span).SequenceEqual(PinnedId);
+        if (!chatEvent.Edited && !otherId) WriteRaw(chatEvent.Raw.Span);
+        else WriteEdited(chatEvent, otherId);
+    }
+
+    /// <summary>The stream is complete. Writes the terminal marker unless upstream's own went out already.</summary>
+    public void Finish()
+    {
+        if (!_doneWritten) output.Write("data: [DONE]\n\n"u8);
+        _doneWritten = true;
+    }
+
+    /// <summary>The stream failed: the error as an event of its own, and no terminal marker.</summary>
+    public void WriteError(ReadOnlySpan<byte> errorJson)
+    {
+        output.Write("data: "u8);
+        output.Write(errorJson);
+        output.Write("\n\n"u8);
+    }
+
+    public void Dispose() => _rendered?.Dispose();
+
+    /// <summary>A last frame may lack its blank line; without it the client would never see the event.</summary>
+    private void WriteRaw(ReadOnlySpan<byte> raw)
+    {
+        output.Write(raw);
+        if (!EndsWithBlankLine(raw)) output.Write(raw.EndsWith("\n"u8) ? "\n"u8 : "\n\n"u8);
+    }
+
+    private static bool EndsWithBlankLine(ReadOnlySpan<byte> raw) =>
+        raw.EndsWith("\n\n"u8) || raw.EndsWith("\n\r\n"u8) || raw.EndsWith("\r\r"u8) || raw.EndsWith("\n\r"u8) || raw.EndsWith("\r\n\r\n"u8);
+
+    private void WriteEdited(ChatEvent e, bool otherId)
+    {
+        _rendered ??= new PooledBytes();
+        _rendered.Clear();
+        _chunks.Clear();
+        if (e.Edited) _renderer.Render(e, _rendered, _chunks);
+        else
+        {
+            _rendered.Write(e.Data.Span);
+            _chunks.Add(new ByteRange(0, e.Data.Length));
+        }
+
+        foreach (ByteRange chunk in _chunks) WriteFrame(e, chunk.In(_rendered.Span), otherId);
+    }
+
+    /// <summary>The frame around the JSON stays as it came (its <c>id:</c> line, its line ends) where the JSON stood on one line.</summary>
+    private void WriteFrame(ChatEvent e, ReadOnlySpan<byte> json, bool otherId)
+    {
+        ReadOnlySpan<byte> raw = e.Raw.Span;
+        bool framed = e.DataOffset >= 0 && EndsWithBlankLine(raw);
+        output.Write(framed ? raw[..e.DataOffset] : "data: "u8);
+        while (!framed && json.IndexOfAny((byte)'\n', (byte)'\r') is >= 0 and int lineEnd)
+        {
+            // Joined lines: a line end inside JSON is white space, so it may be written as a space.
+            WriteJson(json[..lineEnd], otherId);
+            output.Write(" "u8);
+            json = json[(lineEnd + 1)..];
+        }
+
+        WriteJson(json, otherId);
+        output.Write(framed ? raw[(e.DataOffset + e.Data.Length)..] : "\n\n"u8);
+    }
+
+    private void WriteJson(ReadOnlySpan<byte> json, bool otherId)
+    {
+        if (!otherId)
+        {
+            output.Write(json);
+            return;
+        }
+
+        JsonScanner scanner = new(json);
+        while (scanner.MoveNext())
+        {
+            if (!scanner.NameIs("id"u8)) continue;
+            output.Write(json[..scanner.Value.Start]);
+            output.Write(PinnedId);
+            output.Write(json[scanner.Value.End..]);
+            return;
+        }
+
+        output.Write(json);
+    }
+}

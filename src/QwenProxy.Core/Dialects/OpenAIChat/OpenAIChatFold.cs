@@ -1,0 +1,130 @@
+using System.Buffers;
+using System.Text;
+using QwenProxy.Core.Events;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Core.Dialects.OpenAIChat;
+
+/// <summary>
+/// Folds a stream of chunks into the whole answer a non-streaming client expects. Fields it does not know are kept: of the top level and of a
+/// choice the last value that is not null, of a message strings and arrays grow and anything else is replaced.
+/// </summary>
+public sealed class OpenAIChatFold : IEventSink, IDisposable
+{
+    private readonly List<KeyValuePair<string, byte[]>> _top = [];
+    private readonly SortedDictionary<int, ChoiceFold> _choices = [];
+    private readonly List<ByteRange> _chunks = [];
+    private readonly ChunkRenderer _renderer = new();
+    private PooledBytes? _rendered;
+
+    /// <summary>Bytes of text and arguments gathered so far.</summary>
+    public long GatheredBytes { get; private set; }
+
+    public void Push(ChatEvent chatEvent)
+    {
+        if (chatEvent.Kind != EventKind.Chunk) return;
+        GatheredBytes += chatEvent.Data.Length;
+        if (!chatEvent.Edited)
+        {
+            AddChunk(chatEvent.Data.Span);
+            return;
+        }
+
+        _rendered ??= new PooledBytes();
+        _rendered.Clear();
+        _chunks.Clear();
+        _renderer.Render(chatEvent, _rendered, _chunks);
+        foreach (ByteRange chunk in _chunks) AddChunk(chunk.In(_rendered.Span));
+    }
+
+    /// <summary>The <c>chat.completion</c> object.</summary>
+    public void WriteTo(IBufferWriter<byte> output)
+    {
+        bool wroteChoices = false;
+        output.Write("{"u8);
+        bool first = true;
+        foreach ((string name, byte[] value) in _top)
+        {
+            if (!first) output.Write(","u8);
+            first = false;
+            output.Write("\""u8);
+            output.Write(Encoding.UTF8.GetBytes(name));
+            output.Write("\":"u8);
+            if (name == "choices")
+            {
+                WriteChoices(output);
+                wroteChoices = true;
+            }
+            else output.Write(value);
+        }
+
+        if (!wroteChoices)
+        {
+            output.Write(first ? "\"choices\":"u8 : ",\"choices\":"u8);
+            WriteChoices(output);
+        }
+
+        output.Write("}"u8);
+    }
+
+    public void Dispose()
+    {
+        _rendered?.Dispose();
+        foreach (ChoiceFold choice in _choices.Values) choice.Dispose();
+    }
+
+    private void AddChunk(ReadOnlySpan<byte> json)
+    {
+        JsonScanner scanner = new(json);
+        while (scanner.MoveNext())
+        {
+            ReadOnlySpan<byte> value = scanner.Value.In(json);
+            if (scanner.NameIs("choices"u8))
+            {
+                MemberList.Set(_top, "choices", []);
+                AddChoices(value);
+                continue;
+            }
+
+            string name = Encoding.UTF8.GetString(json[(scanner.Name.Start + 1)..(scanner.Name.End - 1)]);
+            MemberList.Set(_top, name, name == "object" ? "\"chat.completion\""u8 : value);
+        }
+    }
+
+    private void AddChoices(ReadOnlySpan<byte> array)
+    {
+        JsonScanner items = new(array);
+        while (items.MoveNext())
+        {
+            ReadOnlySpan<byte> item = items.Value.In(array);
+            int index = ReadIndex(item);
+            if (!_choices.TryGetValue(index, out ChoiceFold? choice)) _choices.Add(index, choice = new ChoiceFold(index));
+            choice.Add(item);
+        }
+    }
+
+    internal static int ReadIndex(ReadOnlySpan<byte> item)
+    {
+        JsonScanner members = new(item);
+        while (members.MoveNext())
+        {
+            if (members.NameIs("index"u8) && System.Buffers.Text.Utf8Parser.TryParse(members.Value.In(item), out int index, out _)) return index;
+        }
+
+        return 0;
+    }
+
+    private void WriteChoices(IBufferWriter<byte> output)
+    {
+        output.Write("["u8);
+        bool first = true;
+        foreach (ChoiceFold choice in _choices.Values)
+        {
+            if (!first) output.Write(","u8);
+            first = false;
+            choice.WriteTo(output);
+        }
+
+        output.Write("]"u8);
+    }
+}
