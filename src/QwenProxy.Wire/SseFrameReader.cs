@@ -19,6 +19,7 @@ public sealed class SseFrameReader(int maxFrameBytes, int initialCapacity = 4096
     private int _lineStart;
     private int _scanned;
     private bool _atStreamStart = true;
+    private bool _lineFeedMayFollow;
     private FrameFields _fields;
 
     /// <summary>True when one frame grew past the limit; nothing more can be read.</summary>
@@ -50,6 +51,7 @@ public sealed class SseFrameReader(int maxFrameBytes, int initialCapacity = 4096
     {
         ReadOnlySpan<byte> bytes = _buffer.Span;
         SkipByteOrderMark(bytes);
+        SkipLateLineFeed(bytes);
         while (true)
         {
             int offset = bytes[_scanned..].IndexOfAny((byte)'\n', (byte)'\r');
@@ -63,9 +65,14 @@ public sealed class SseFrameReader(int maxFrameBytes, int initialCapacity = 4096
 
             int lineEnd = _scanned + offset;
             int next = lineEnd + 1;
-            // A CR at the end of what is here may be half of a CRLF. The line is over all the same; a late LF becomes a leading
-            // blank line of the next frame, which means nothing and is passed on with it. Waiting would hold back a CR-only stream.
-            if (bytes[lineEnd] == '\r' && next < bytes.Length && bytes[next] == '\n') next++;
+            // A CR at the end of what is here may be half of a CRLF. The line is over all the same, and a late LF belongs to it and means
+            // nothing by itself. Waiting for it would hold back a CR-only stream.
+            if (bytes[lineEnd] == '\r')
+            {
+                if (next == bytes.Length) _lineFeedMayFollow = true;
+                else if (bytes[next] == '\n') next++;
+            }
+
             bool blank = lineEnd == _lineStart;
             if (!blank) _fields.AddLine(bytes, _lineStart, lineEnd);
             _lineStart = _scanned = next;
@@ -95,6 +102,7 @@ public sealed class SseFrameReader(int maxFrameBytes, int initialCapacity = 4096
 
         ReadOnlySpan<byte> bytes = _buffer.Span;
         SkipByteOrderMark(bytes);
+        SkipLateLineFeed(bytes);
         if (_lineStart < bytes.Length) _fields.AddLine(bytes, _lineStart, bytes.Length);
         frame = Take(bytes.Length);
         return true;
@@ -104,6 +112,13 @@ public sealed class SseFrameReader(int maxFrameBytes, int initialCapacity = 4096
     {
         _buffer.Dispose();
         _joined?.Dispose();
+    }
+
+    private void SkipLateLineFeed(ReadOnlySpan<byte> bytes)
+    {
+        if (!_lineFeedMayFollow || _scanned >= bytes.Length) return;
+        _lineFeedMayFollow = false;
+        if (bytes[_scanned] == '\n') _lineStart = ++_scanned;
     }
 
     private void SkipByteOrderMark(ReadOnlySpan<byte> bytes)
