@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Catalogue;
 
 namespace QwenProxy.Configuration;
 
@@ -13,6 +14,12 @@ internal sealed record ProxySnapshot
     public bool Debug { get; init; }
 
     public ImmutableArray<AccountSnapshot> Accounts { get; init; } = [];
+
+    /// <summary>Accounts written with <c>disabled: true</c>: shown by lists, never seen by routing.</summary>
+    public ImmutableArray<AccountSnapshot> DisabledAccounts { get; init; } = [];
+
+    /// <summary>True when no file named an account and the credentials files of QWEN_HOME were looked for.</summary>
+    public bool AccountsWereDiscovered { get; init; }
 
     public ModelsSnapshot Models { get; init; } = new();
 
@@ -34,12 +41,18 @@ internal sealed record ProxySnapshot
     public LimitsSnapshot Limits { get; init; } = new();
 
     public StorageSnapshot Storage { get; init; } = new();
+
+    /// <summary>Hosts besides Qwen's own that an OAuth reply's <c>resource_url</c> may name.</summary>
+    public ImmutableArray<string> AllowedOAuthHosts { get; init; } = [];
 }
 
 /// <summary>Aliases in the order written (first match wins, <c>*</c> matches any run of characters) and, per model, what may stand in for it.</summary>
 internal sealed record ModelsSnapshot
 {
     public ImmutableArray<KeyValuePair<string, string>> Aliases { get; init; } = [];
+
+    /// <summary>The same aliases, ready to resolve a name.</summary>
+    public ModelAliases AliasTable => new(Aliases);
 
     public ImmutableDictionary<string, ImmutableArray<string>> Fallbacks { get; init; } = ImmutableDictionary<string, ImmutableArray<string>>.Empty;
 }
@@ -128,4 +141,7 @@ internal sealed record StorageSnapshot
 
     /// <summary>How many raw upstream streams to keep in the data folder; 0 keeps none.</summary>
     public int CaptureStreams { get; init; }
+
+    /// <summary>Bytes that all kept streams may take together; the oldest go first.</summary>
+    public long CaptureMaxBytes { get; init; } = 64 * 1024 * 1024;
 }

@@ -1,0 +1,140 @@
+using System.Collections.Immutable;
+using System.Net;
+using QwenProxy.Core.Accounts;
+
+namespace QwenProxy.Configuration;
+
+/// <summary>
+/// Puts the configuration together: flags over environment over file over defaults. It never stops at the first fault; a person who has
+/// to mend three things reads of all three.
+/// </summary>
+internal sealed class ConfigurationLoader
+{
+    private static readonly string[] s_listKeys = ["$schema", "accounts", "models", "clients", "quirks", "allowedOAuthHosts"];
+
+    private readonly LoadContext _context;
+
+    private ConfigurationLoader(LoadContext context) => _context = context;
+
+    /// <summary>Every key the root of the file may have.</summary>
+    public static ImmutableArray<string> RootKeys { get; } = [.. s_listKeys, .. SettingTable.RootKeys, .. SettingTable.Sections.Keys.Order()];
+
+    public static ConfigurationResult Load(ConfigurationSources sources)
+    {
+        ArgumentNullException.ThrowIfNull(sources);
+        LoadContext context = new(sources);
+        return new ConfigurationLoader(context).Load();
+    }
+
+    private ConfigurationResult Load()
+    {
+        ConfigNode? root = new ConfigFileFinder(_context).Read();
+        if (root is not null) CheckShape(root);
+        ProxySnapshot snapshot = new() { Storage = Defaults() };
+        foreach (Setting setting in SettingTable.All) snapshot = setting.Resolve(_context, root, snapshot);
+        snapshot = ReadAccounts(root, snapshot);
+        ClientReader clients = new(_context);
+        snapshot = snapshot with
+        {
+            Models = new ModelsReader(_context).Read(root?.Find("models")),
+            Clients = clients.Read(root?.Find("clients")),
+            Repair = snapshot.Repair with { DisabledQuirks = ReadQuirks(root?.Find("quirks")) },
+            AllowedOAuthHosts = ReadHosts(root?.Find("allowedOAuthHosts")),
+        };
+        
+        // A file that could not be read may hold keys; to say that there are none would be a guess.
+        if (root is not null || _context.File.Length == 0) CheckAddress(snapshot, clients.AnyWritten);
+        return new ConfigurationResult
+        {
+            Snapshot = _context.Faults.Count == 0 ? snapshot : null,
+            Faults = _context.Faults,
+            Values = _context.Values,
+            ConfigFile = _context.File.Length == 0 ? null : _context.File,
+            WatchedFiles = _context.WatchedFiles,
+            WatchedCredentialsFolder = snapshot.AccountsWereDiscovered ? snapshot.Storage.QwenHome : null,
+        };
+    }
+
+    private StorageSnapshot Defaults()
+    {
+        ConfigurationSources sources = _context.Sources;
+        string data = sources.Variable("XDG_DATA_HOME") is { } xdg && Path.IsPathRooted(xdg) ? xdg : Path.Combine(sources.HomeFolder, ".local", "share");
+        return new StorageSnapshot
+        {
+            DataFolder = Path.Combine(data, "qwen-proxy"),
+            QwenHome = Path.Combine(sources.HomeFolder, ".qwen"),
+        };
+    }
+
+    private void CheckShape(ConfigNode root)
+    {
+        _context.CheckKeys(root, "", RootKeys);
+        _context.Expect(root.Find("$schema"), ConfigNodeKind.Text, "$schema", "a text");
+        foreach ((string section, ImmutableArray<string> keys) in SettingTable.Sections)
+        {
+            if (_context.Expect(root.Find(section), ConfigNodeKind.Object, section, "an object, { … }") is { } node)
+                _context.CheckKeys(node, " in " + section, keys);
+        }
+    }
+
+    private ProxySnapshot ReadAccounts(ConfigNode? root, ProxySnapshot snapshot)
+    {
+        string qwenHome = snapshot.Storage.QwenHome;
+        ImmutableArray<AccountSnapshot> active = [];
+        ImmutableArray<AccountSnapshot> disabled = [];
+        ConfigNode? list = _context.Expect(root?.Find("accounts"), ConfigNodeKind.Array, "accounts", "a list, [ { \"name\": … } ]");
+        if (list is not null) (active, disabled) = new AccountReader(_context, qwenHome).Read(list);
+        bool isDiscovered = list is null || list.Items.Count == 0;
+        ImmutableArray<AccountSnapshot> found = new DiscoveredAccounts(_context, qwenHome).Find(isDiscovered);
+        return snapshot with
+        {
+            Accounts = isDiscovered ? found : active,
+            DisabledAccounts = disabled,
+            AccountsWereDiscovered = isDiscovered,
+        };
+    }
+
+    private ImmutableHashSet<string> ReadQuirks(ConfigNode? node)
+    {
+        HashSet<string> off = [];
+        if (_context.Expect(node, ConfigNodeKind.Object, "quirks", "an object, { \"rule-id\": \"off\" }") is not { } map) return [];
+        if (_context.Sources.KnownQuirks is { } known) _context.CheckKeys(map, " in quirks", known);
+        foreach (ConfigMember member in map.Members)
+        {
+            string path = "quirks." + member.Key;
+            if (_context.Expect(member.Value, ConfigNodeKind.Text, path, "on or off") is not { } text) continue;
+            if (text.Text is not ("on" or "off")) _context.Fault(text, $"{path} is \"{text.Text}\"; it must be on or off");
+            if (text.Text == "off") off.Add(member.Key);
+            _context.Value(path, text.Text, _context.LineOf(text));
+        }
+
+        return [.. off];
+    }
+
+    private ImmutableArray<string> ReadHosts(ConfigNode? node)
+    {
+        const string allowed = "a list of host names, [\"portal.example.com\"]";
+        if (_context.Expect(node, ConfigNodeKind.Array, "allowedOAuthHosts", allowed) is not { } list) return [];
+        List<string> hosts = [];
+        foreach (ConfigNode item in list.Items)
+        {
+            if (item.Kind == ConfigNodeKind.Text && Uri.CheckHostName(item.Text) != UriHostNameType.Unknown) hosts.Add(item.Text.ToLowerInvariant());
+            else _context.Fault(item, $"allowedOAuthHosts holds {(item.Kind == ConfigNodeKind.Text ? $"\"{item.Text}\"" : item.KindInWords)}; it must be {allowed}");
+        }
+
+        _context.Value("allowedOAuthHosts", string.Join(", ", hosts), _context.LineOf(list));
+        return [.. hosts];
+    }
+
+    /// <summary>An address that others can reach, without any key, would lend the accounts to the whole network.</summary>
+    private void CheckAddress(ProxySnapshot snapshot, bool anyKeyWritten)
+    {
+        bool isLoopback = snapshot.Host == "localhost" || (IPAddress.TryParse(snapshot.Host, out IPAddress? ip) && IPAddress.IsLoopback(ip));
+        if (isLoopback || anyKeyWritten) return;
+        string origin = _context.Values.First(v => v.Path == "host").Origin;
+        _context.Fault(
+            origin,
+            $"host {snapshot.Host} can be reached from other machines, and no client key is set: anybody there could use your accounts. " +
+            $"Set {ClientReader.Variable}, write \"clients\" in the configuration file, or listen on 127.0.0.1");
+    }
+}
