@@ -16,8 +16,8 @@ internal sealed class ConfigFileFinder(LoadContext context)
         if (sources.Variable("QWEN_PROXY_CONFIG") is { } variable) return ReadNamed("QWEN_PROXY_CONFIG", variable);
         foreach (string usual in UsualPlaces(sources))
         {
-            context.Watch(usual);
             if (File.Exists(usual)) return ReadFile(usual, usual);
+            context.Watch(usual);
         }
 
         return null;
@@ -33,8 +33,8 @@ internal sealed class ConfigFileFinder(LoadContext context)
     private ConfigNode? ReadNamed(string origin, string path)
     {
         string file = context.Sources.FullPath(path, context.Sources.WorkingFolder);
-        context.Watch(file);
         if (File.Exists(file)) return ReadFile(file, origin);
+        context.Watch(file);
         context.Fault(origin, Directory.Exists(file) ? $"{file} is a folder; it must be a file" : $"the file {file} does not exist");
         return null;
     }
@@ -47,11 +47,14 @@ internal sealed class ConfigFileFinder(LoadContext context)
             using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             using MemoryStream bytes = new();
             stream.CopyTo(bytes);
-            if (bytes.Length <= LargestBytes) return ConfigFileParser.Parse(file, bytes.GetBuffer().AsSpan(0, (int)bytes.Length), context);
+            ReadOnlySpan<byte> content = bytes.GetBuffer().AsSpan(0, (int)bytes.Length);
+            context.Watch(file, content);
+            if (content.Length <= LargestBytes) return ConfigFileParser.Parse(file, content, context);
             context.Fault(origin, $"the file {file} is larger than {LargestBytes} bytes; this is no configuration");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
+            context.Watch(file);
             context.Fault(origin, $"the file {file} cannot be read: {e.Message}");
         }
 

@@ -43,15 +43,19 @@ internal sealed class ConfigurationLoader
         };
         
         // A file that could not be read may hold keys; to say that there are none would be a guess.
-        if (root is not null || _context.File.Length == 0) CheckAddress(snapshot, clients.AnyWritten);
+        if (root is not null || _context.File.Length == 0) CheckAddress(root, snapshot, clients.AnyWritten);
         return new ConfigurationResult
         {
             Snapshot = _context.Faults.Count == 0 ? snapshot : null,
             Faults = _context.Faults,
             Values = _context.Values,
             ConfigFile = _context.File.Length == 0 ? null : _context.File,
-            WatchedFiles = _context.WatchedFiles,
-            WatchedCredentialsFolder = snapshot.AccountsWereDiscovered ? snapshot.Storage.QwenHome : null,
+            Inputs = new WatchedInputs
+            {
+                Files = _context.WatchedFiles,
+                CredentialsFolder = snapshot.AccountsWereDiscovered ? snapshot.Storage.QwenHome : null,
+                CredentialsFiles = _context.CredentialsFiles,
+            },
         };
     }
 
@@ -127,14 +131,15 @@ internal sealed class ConfigurationLoader
     }
 
     /// <summary>An address that others can reach, without any key, would lend the accounts to the whole network.</summary>
-    private void CheckAddress(ProxySnapshot snapshot, bool anyKeyWritten)
+    private void CheckAddress(ConfigNode? root, ProxySnapshot snapshot, bool anyKeyWritten)
     {
         bool isLoopback = snapshot.Host == "localhost" || (IPAddress.TryParse(snapshot.Host, out IPAddress? ip) && IPAddress.IsLoopback(ip));
         if (isLoopback || anyKeyWritten) return;
+        string message = $"host {snapshot.Host} can be reached from other machines, and no client key is set: anybody there could use your accounts. " +
+            $"Set {ClientReader.Variable}, write \"clients\" in the configuration file, or listen on 127.0.0.1";
         string origin = _context.Values.First(v => v.Path == "host").Origin;
-        _context.Fault(
-            origin,
-            $"host {snapshot.Host} can be reached from other machines, and no client key is set: anybody there could use your accounts. " +
-            $"Set {ClientReader.Variable}, write \"clients\" in the configuration file, or listen on 127.0.0.1");
+        if (origin.StartsWith("flag ", StringComparison.Ordinal)) _context.Fault("--host", message);
+        else if (origin.StartsWith("environment ", StringComparison.Ordinal)) _context.Fault("HOST", message);
+        else _context.Fault(root!.Find("host")!, message);
     }
 }

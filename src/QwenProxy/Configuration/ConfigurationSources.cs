@@ -82,9 +82,6 @@ internal sealed record ConfigurationResult
     /// <summary>The configuration file in use; null when there is none.</summary>
     public string? ConfigFile { get; init; }
 
-    /// <summary>Files whose content decides this configuration, those that were looked for and not found included.</summary>
-    public IReadOnlyList<string> WatchedFiles { get; init; } = [];
-
-    /// <summary>A folder in which a new credentials file would become an account; null when accounts are written in a file.</summary>
-    public string? WatchedCredentialsFolder { get; init; }
+    /// <summary>The files that decided this configuration, as they were when it was loaded.</summary>
+    public WatchedInputs Inputs { get; init; } = new();
 }

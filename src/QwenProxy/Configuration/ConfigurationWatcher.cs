@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Microsoft.Extensions.Logging;
 
 namespace QwenProxy.Configuration;
@@ -13,18 +11,14 @@ internal sealed partial class ConfigurationWatcher : IDisposable
 {
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
-    /// <summary>What is larger than this is no configuration; its size stands for its content.</summary>
-    private const long LargestHashedBytes = 4 * 1024 * 1024;
-
     private readonly ConfigurationSources _sources;
     private readonly ILogger _logger;
     private readonly ITimer _timer;
     private readonly Lock _gate = new();
     private readonly string _firstHost;
     private readonly int _firstPort;
-    private ConfigurationResult _watched;
-    private string _loadedPrint;
-    private string _lastPrint;
+    private WatchedInputs _loaded;
+    private WatchedInputs _lastSeen;
     private bool _isDisposed;
 
     /// <param name="sources">What the first result was loaded from.</param>
@@ -33,10 +27,10 @@ internal sealed partial class ConfigurationWatcher : IDisposable
     {
         Current = loaded.Snapshot ?? throw new ArgumentException("The first configuration must be a good one.", nameof(loaded));
         _sources = sources;
-        _watched = loaded;
+        _loaded = _lastSeen = loaded.Inputs;
+        Values = loaded.Values;
         _logger = logger;
         (_firstHost, _firstPort) = (Current.Host, Current.Port);
-        _loadedPrint = _lastPrint = Fingerprint(loaded);
         _timer = time.CreateTimer(_ => Look(), null, Interval, Interval);
     }
 
@@ -47,7 +41,7 @@ internal sealed partial class ConfigurationWatcher : IDisposable
     public ProxySnapshot Current { get; private set; }
 
     /// <summary>Where the values of <see cref="Current"/> came from.</summary>
-    public IReadOnlyList<EffectiveValue> Values => _watched.Values;
+    public IReadOnlyList<EffectiveValue> Values { get; private set; }
 
     public void Dispose()
     {
@@ -62,10 +56,15 @@ internal sealed partial class ConfigurationWatcher : IDisposable
         try
         {
             if (_isDisposed) return;
-            string print = Fingerprint(_watched);
-            bool isSettled = print == _lastPrint;
-            _lastPrint = print;
-            if (isSettled && print != _loadedPrint) Reload(print);
+            WatchedInputs now = _loaded.Look();
+            bool isSettled = now.IsSameAs(_lastSeen);
+            _lastSeen = now;
+            if (isSettled && !now.IsSameAs(_loaded)) Reload();
+        }
+        catch (Exception e)
+        {
+            // On a timer's thread an exception would end the process, and with it every stream that runs.
+            LogFailed(_logger, e);
         }
         finally
         {
@@ -73,61 +72,23 @@ internal sealed partial class ConfigurationWatcher : IDisposable
         }
     }
 
-    private void Reload(string print)
+    private void Reload()
     {
         ConfigurationResult result = ConfigurationLoader.Load(_sources);
         if (result.Snapshot is not { } snapshot)
         {
-            // Watch on what decided this attempt too: the edit may name a key file that will appear.
-            _watched = _watched with { WatchedFiles = [.. _watched.WatchedFiles.Union(result.WatchedFiles)] };
-            _loadedPrint = _lastPrint = _watched.WatchedFiles.Count == result.WatchedFiles.Count ? print : Fingerprint(_watched);
+            _loaded = _lastSeen = _loaded.And(result.Inputs);
             LogRefused(_logger, result.Faults.Count, string.Join("; ", result.Faults));
             return;
         }
 
-        _watched = result;
-        _loadedPrint = _lastPrint = Fingerprint(result);
+        _loaded = _lastSeen = result.Inputs;
+        Values = result.Values;
         Current = snapshot;
         LogReloaded(_logger, result.ConfigFile ?? "environment", snapshot.Accounts.Length);
         if (snapshot.Host != _firstHost || snapshot.Port != _firstPort)
             LogNeedsRestart(_logger, snapshot.Host, snapshot.Port, _firstHost, _firstPort);
         Changed?.Invoke(snapshot);
-    }
-
-    private static string Fingerprint(ConfigurationResult result)
-    {
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (string file in result.WatchedFiles)
-        {
-            hash.AppendData(Encoding.UTF8.GetBytes(file));
-            hash.AppendData(Content(file));
-        }
-
-        foreach (string name in CredentialsFiles(result.WatchedCredentialsFolder)) hash.AppendData(Encoding.UTF8.GetBytes("\0" + name));
-        return Convert.ToHexString(hash.GetHashAndReset());
-    }
-
-    /// <summary>The hash of a file's content; a fixed mark for a file that is not there or cannot be read.</summary>
-    private static byte[] Content(string file)
-    {
-        try
-        {
-            using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            return stream.Length > LargestHashedBytes ? BitConverter.GetBytes(stream.Length) : SHA256.HashData(stream);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return [e is FileNotFoundException or DirectoryNotFoundException ? (byte)0 : (byte)1];
-        }
-    }
-
-    /// <summary>Only their names: what is inside is the business of whoever signs in, and changes with every refresh.</summary>
-    private static IEnumerable<string> CredentialsFiles(string? folder)
-    {
-        if (folder is null || !Directory.Exists(folder)) return [];
-        string[] single = [DiscoveredAccounts.OwnCredentials, DiscoveredAccounts.QwenCodeCredentials];
-        return single.Select(name => Path.Combine(folder, name)).Where(File.Exists)
-            .Concat(Directory.EnumerateFiles(folder, DiscoveredAccounts.NamedCredentialsPattern).Order(StringComparer.Ordinal));
     }
 
     [LoggerMessage(EventId = 1101, Level = LogLevel.Information, Message = "Configuration loaded again from {Source}: {Accounts} accounts")]
@@ -144,4 +105,7 @@ internal sealed partial class ConfigurationWatcher : IDisposable
         Level = LogLevel.Warning,
         Message = "The configuration now says {Host}:{Port}; the proxy listens on {OldHost}:{OldPort} until it is restarted")]
     private static partial void LogNeedsRestart(ILogger logger, string host, int port, string oldHost, int oldPort);
+
+    [LoggerMessage(EventId = 1104, Level = LogLevel.Error, Message = "The changed configuration could not be taken up; the last good one stays in force")]
+    private static partial void LogFailed(ILogger logger, Exception exception);
 }

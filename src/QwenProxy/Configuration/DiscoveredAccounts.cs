@@ -127,23 +127,23 @@ internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
 
     private void AddCredentials()
     {
-        AddFile("qwen", Path.Combine(qwenHome, OwnCredentials));
-        if (Directory.Exists(qwenHome))
+        context.CredentialsFiles = WatchedInputs.FindCredentials(qwenHome);
+        foreach (string file in context.CredentialsFiles)
         {
-            foreach (string file in Directory.EnumerateFiles(qwenHome, NamedCredentialsPattern).Order(StringComparer.Ordinal))
+            string name = file switch
             {
-                string name = Path.GetFileNameWithoutExtension(file)[NamedPrefix.Length..];
-                if (AccountReader.IsName(name)) AddFile(name, file);
-            }
+                OwnCredentials => "qwen",
+                QwenCodeCredentials => "qwen-code",
+                _ => Path.GetFileNameWithoutExtension(file)[NamedPrefix.Length..],
+            };
+            if (AccountReader.IsName(name)) AddFile(name, Path.Combine(qwenHome, file));
         }
-
-        AddFile("qwen-code", Path.Combine(qwenHome, QwenCodeCredentials));
     }
 
     private void AddFile(string name, string file)
     {
         // A name a person chose may be that of an account above; the earlier one keeps it.
-        if (!File.Exists(file) || _found.Exists(a => a.Name.Equals(name, StringComparison.OrdinalIgnoreCase))) return;
+        if (_found.Exists(a => a.Name.Equals(name, StringComparison.OrdinalIgnoreCase))) return;
         context.Value($"accounts.{name}.credentials", file, "found");
         _found.Add(new AccountSnapshot
         {

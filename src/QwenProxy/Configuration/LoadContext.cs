@@ -1,9 +1,11 @@
+using System.Collections.Immutable;
+
 namespace QwenProxy.Configuration;
 
 /// <summary>What one load collects on its way: faults, values with their origin, and the files that decided.</summary>
 internal sealed class LoadContext(ConfigurationSources sources)
 {
-    private readonly SortedSet<string> _watched = new(StringComparer.Ordinal);
+    private readonly ImmutableSortedDictionary<string, string>.Builder _watched = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
 
     public ConfigurationSources Sources { get; } = sources;
 
@@ -11,7 +13,10 @@ internal sealed class LoadContext(ConfigurationSources sources)
 
     public List<EffectiveValue> Values { get; } = [];
 
-    public IReadOnlyList<string> WatchedFiles => [.. _watched];
+    public ImmutableSortedDictionary<string, string> WatchedFiles => _watched.ToImmutable();
+
+    /// <summary>The credentials files that were found and taken as accounts.</summary>
+    public ImmutableArray<string> CredentialsFiles { get; set; } = [];
 
     /// <summary>The file's path; empty when there is none.</summary>
     public string File { get; set; } = "";
@@ -29,11 +34,13 @@ internal sealed class LoadContext(ConfigurationSources sources)
 
     public string LineOf(ConfigNode node) => $"{File}:{node.Position.Line}";
 
-    /// <summary>Pipes and devices are left out: reading them again would take their content away, or wait for ever.</summary>
+    /// <summary>Notes what a file held when it was read. Pipes and devices are left out: a second read would find them empty, or wait for ever.</summary>
+    public void Watch(string file, ReadOnlySpan<byte> content) => Watch(file, WatchedInputs.MarkOf(content));
+
+    /// <summary>Notes a file that could not be read, or was not there.</summary>
     public void Watch(string file)
     {
-        if (file.StartsWith("/dev/", StringComparison.Ordinal) || file.StartsWith("/proc/", StringComparison.Ordinal)) return;
-        _watched.Add(file);
+        if (!IsDevice(file)) Watch(file, WatchedInputs.MarkOf(file));
     }
 
     /// <summary>Faults every key of an object that is not among the known ones.</summary>
@@ -53,4 +60,12 @@ internal sealed class LoadContext(ConfigurationSources sources)
         Fault(node, $"{path} is {node.KindInWords}; it must be {allowed}");
         return null;
     }
+
+    private void Watch(string file, string mark)
+    {
+        if (!IsDevice(file)) _watched[file] = mark;
+    }
+
+    private static bool IsDevice(string file) =>
+        file.StartsWith("/dev/", StringComparison.Ordinal) || file.StartsWith("/proc/", StringComparison.Ordinal);
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using QwenProxy.Core.Accounts;
 
 namespace QwenProxy.Configuration;
@@ -47,18 +48,29 @@ internal static class SecretReader
 
     private static string? FromFile(LoadContext context, string origin, string what, string path)
     {
-        context.Watch(path);
         try
         {
-            if (new FileInfo(path).Length <= LargestFileBytes) return File.ReadAllText(path).TrimEnd('\r', '\n');
+            byte[] content = ReadStart(path);
+            context.Watch(path, content);
+            if (content.Length <= LargestFileBytes) return Encoding.UTF8.GetString(content).TrimStart('\uFEFF').TrimEnd('\r', '\n');
             context.Fault(origin, $"{what} is to come from the file {path}, which is too large to be a key");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
+            context.Watch(path);
             string why = e is FileNotFoundException or DirectoryNotFoundException ? "which does not exist" : "which cannot be read: " + e.Message;
             context.Fault(origin, $"{what} is to come from the file {path}, {why}");
         }
 
         return null;
+    }
+
+    /// <summary>The whole file, or one byte more than is allowed of it. A pipe has no length to ask for, so it is read to its end.</summary>
+    private static byte[] ReadStart(string path)
+    {
+        using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        byte[] buffer = new byte[LargestFileBytes + 1];
+        int length = stream.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
+        return buffer[..length];
     }
 }

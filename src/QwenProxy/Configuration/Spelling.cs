@@ -7,11 +7,17 @@ internal static class Spelling
     public static string Suggest(string word, IEnumerable<string> known)
     {
         List<string> words = [.. known];
-        string? nearest = words.MinBy(w => Distance(word, w));
+        return Nearest(word, words) is { } nearest ? $"Did you mean \"{nearest}\"?" : "Allowed: " + string.Join(", ", words) + ".";
+    }
 
-        // A third of the word may be wrong; more than that and a guess only confuses.
-        if (nearest is not null && Distance(word, nearest) <= Math.Max(2, word.Length / 3)) return $"Did you mean \"{nearest}\"?";
-        return "Allowed: " + string.Join(", ", words) + ".";
+    /// <summary>The word most like the one given; null when none is like it. With more than a third wrong a guess only confuses.</summary>
+    public static string? Nearest(string word, IEnumerable<string> known)
+    {
+        if (known.MinBy(w => Distance(word, w)) is not { } nearest) return null;
+        int distance = Distance(word, nearest);
+
+        // Two swapped letters count as two changes, hence two in a word of four.
+        return distance <= Math.Max(2, word.Length / 3) && distance * 2 <= word.Length ? nearest : null;
     }
 
     private static int Distance(string a, string b)

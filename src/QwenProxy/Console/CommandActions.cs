@@ -1,0 +1,66 @@
+using System.Collections.Immutable;
+using QwenProxy.Configuration;
+
+namespace QwenProxy.Console;
+
+/// <summary>What each command does. A command without an action is not offered.</summary>
+internal sealed record CommandActions
+{
+    public Func<ServeOptions, CancellationToken, Task<int>>? Serve { get; init; }
+
+    public Func<DemoOptions, CancellationToken, Task<int>>? Demo { get; init; }
+
+    public Func<SimulateOptions, CancellationToken, Task<int>>? Simulate { get; init; }
+
+    public Func<LoginOptions, CancellationToken, Task<int>>? Login { get; init; }
+
+    public Func<LogoutOptions, CancellationToken, Task<int>>? Logout { get; init; }
+
+    public Func<AccountsOptions, CancellationToken, Task<int>>? Accounts { get; init; }
+
+    public Func<StatusOptions, CancellationToken, Task<int>>? Status { get; init; }
+
+    public Func<ModelsOptions, CancellationToken, Task<int>>? Models { get; init; }
+
+    public Func<ConfigOptions, CancellationToken, Task<int>>? Config { get; init; }
+
+    public Func<DoctorOptions, CancellationToken, Task<int>>? Doctor { get; init; }
+
+    public Func<SetupOptions, CancellationToken, Task<int>>? Setup { get; init; }
+
+    public Func<ReplayOptions, CancellationToken, Task<int>>? Replay { get; init; }
+
+    public Func<UsageOptions, CancellationToken, Task<int>>? Usage { get; init; }
+}
+
+internal sealed record ServeOptions(ConfigurationFlags Flags);
+
+/// <param name="Port">Null means that the command chooses.</param>
+internal sealed record DemoOptions(int? Port, string? Scenario, bool Once);
+
+/// <param name="ReplayFile">A captured stream to answer with; a full path.</param>
+internal sealed record SimulateOptions(int? Port, string? Scenario, string? ReplayFile);
+
+internal sealed record LoginOptions(string? Name, ConfigurationFlags Flags);
+
+internal sealed record LogoutOptions(string? Name, ConfigurationFlags Flags);
+
+internal sealed record AccountsOptions(bool Json, ConfigurationFlags Flags);
+
+internal sealed record StatusOptions(bool Json, ConfigurationFlags Flags);
+
+internal sealed record ModelsOptions(bool Json, ConfigurationFlags Flags);
+
+internal sealed record ConfigOptions(bool Json, bool Schema, ConfigurationFlags Flags);
+
+internal sealed record DoctorOptions(bool Json, ConfigurationFlags Flags);
+
+internal sealed record SetupOptions(string Client, bool Undo, bool Print, ConfigurationFlags Flags);
+
+/// <param name="Repair">off, observe, safe or auto.</param>
+/// <param name="Dialect">chat, responses or messages.</param>
+internal sealed record ReplayOptions(string File, string Repair, string Dialect);
+
+/// <param name="Since">As written: a date, or a span such as 7d or 12h; null means all.</param>
+/// <param name="By">Some of model, account, client, day, in the order asked for.</param>
+internal sealed record UsageOptions(string? Since, ImmutableArray<string> By, bool Json, ConfigurationFlags Flags);
