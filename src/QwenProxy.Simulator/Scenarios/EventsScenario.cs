@@ -1,0 +1,91 @@
+using System.Collections.Concurrent;
+using System.Text;
+using QwenProxy.Simulator.Answers;
+using QwenProxy.Simulator.Chat;
+using QwenProxy.Simulator.Replies;
+
+namespace QwenProxy.Simulator.Scenarios;
+
+/// <summary>
+/// The benchmark's stream: <c>count</c> events of <c>bytes</c> characters each, <c>gap</c> milliseconds apart. The bytes are made once and kept, so that
+/// serving costs little more than the writes; the price is that all such streams of one model share one id.
+/// </summary>
+internal static class EventsScenario
+{
+    private const int MostKept = 64;
+    private const int BlobBytes = 16 * 1024;
+    private static readonly ConcurrentDictionary<(int Count, int Bytes, bool Usage, string Model), Kept> Cache = [];
+
+    public static IEnumerable<Scenario> All =>
+    [
+        new("events", "answers", "`count=` (200) events of `bytes=` (30) characters, `gap=` (0) ms apart, from bytes made once: for benchmarks")
+        {
+            Reply = Reply,
+        },
+    ];
+
+    /// <summary>The text all events add up to.</summary>
+    public static string Text(int count, int bytes)
+    {
+        StringBuilder text = new(count * bytes);
+        for (int i = 0; i < count; i++) text.Append(Piece(i, bytes));
+        return text.ToString();
+    }
+
+    private static string Piece(int number, int bytes)
+    {
+        string start = $" w{number} ";
+        return start.Length >= bytes ? start[..bytes] : start.PadRight(bytes, (char)('a' + number % 26));
+    }
+
+    private static ReplyPlan Reply(ScenarioContext context)
+    {
+        int count = context.Spec.Number("count", 200), bytes = Math.Max(1, context.Spec.Number("bytes", 30));
+        if (!context.Call.Stream)
+        {
+            SimulatedAnswer answer = new() { Text = Text(count, bytes) };
+            return ReplyPlan.Json(200, CompletionWriter.Chat(answer, context.Head, TokenCount.Of(context.Call.PromptTokens, answer)));
+        }
+
+        var key = (count, bytes, context.Call.IncludeUsage, context.Call.Model);
+        if (!Cache.TryGetValue(key, out Kept? kept))
+        {
+            kept = Make(count, bytes, context);
+            if (Cache.Count < MostKept) Cache[key] = kept;
+        }
+
+        TimeSpan gap = context.Spec.Milliseconds("gap", (int)context.EventGap.TotalMilliseconds);
+        ReplyPlan plan = ReplyPlan.Stream(gap > TimeSpan.Zero ? kept.Events : kept.Blobs);
+        plan.Gap = gap;
+        return plan;
+    }
+
+    private static Kept Make(int count, int bytes, ScenarioContext context)
+    {
+        List<Chunk> chunks = [new(ChunkPlace.First) { Content = "", Role = "assistant" }];
+        for (int i = 0; i < count; i++) chunks.Add(new Chunk(ChunkPlace.Body) { Content = Piece(i, bytes) });
+        chunks.Add(new Chunk(ChunkPlace.Last) { Content = "", Finish = "stop" });
+        if (context.Call.IncludeUsage) chunks.Add(new Chunk(ChunkPlace.Usage));
+        TokenCount tokens = new(context.Call.PromptTokens, 0, count);
+        List<ReadOnlyMemory<byte>> events = Framing.Default.Frame(ChunkWriter.Write(chunks, context.Head, tokens, done: true));
+        return new Kept([.. events], Join(events));
+    }
+
+    private static ReadOnlyMemory<byte>[] Join(List<ReadOnlyMemory<byte>> events)
+    {
+        List<ReadOnlyMemory<byte>> blobs = [];
+        using MemoryStream blob = new();
+        foreach (ReadOnlyMemory<byte> one in events)
+        {
+            blob.Write(one.Span);
+            if (blob.Length < BlobBytes) continue;
+            blobs.Add(blob.ToArray());
+            blob.SetLength(0);
+        }
+
+        if (blob.Length > 0) blobs.Add(blob.ToArray());
+        return [.. blobs];
+    }
+
+    private sealed record Kept(ReadOnlyMemory<byte>[] Events, ReadOnlyMemory<byte>[] Blobs);
+}
