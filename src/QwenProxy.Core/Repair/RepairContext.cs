@@ -1,5 +1,31 @@
 namespace QwenProxy.Core.Repair;
 
+/// <summary>What an upstream's text deltas are known to be (stutter evidence E1).</summary>
+public enum DeltaHabit : byte
+{
+    /// <summary>Nobody has said: the stutter stage finds out per channel.</summary>
+    Unknown,
+
+    /// <summary>Each delta is new text: vLLM, OpenAI, Ollama. The stutter stage stays out of the way.</summary>
+    Incremental,
+
+    /// <summary>Each delta is the whole text so far: DashScope's native API without <c>incremental_output</c>.</summary>
+    Cumulative,
+}
+
+/// <summary>What earlier streams of the same upstream and model have taught (stutter evidence E6).</summary>
+public enum StutterStanding : byte
+{
+    /// <summary>Nothing known, or clean.</summary>
+    None,
+
+    /// <summary>Some streams were proven to restate their text.</summary>
+    Seen,
+
+    /// <summary>Most streams were.</summary>
+    Usual,
+}
+
 /// <summary>What the stages of one stream may know: the request, the upstream's habits, the limits, and where to report.</summary>
 public sealed class RepairContext
 {
@@ -13,4 +39,16 @@ public sealed class RepairContext
 
     /// <summary>The request demands JSON text (<c>response_format</c> of json_object or json_schema).</summary>
     public bool ExpectsJson { get; init; }
+
+    /// <summary>The profile's declaration about text deltas.</summary>
+    public DeltaHabit Deltas { get; init; }
+
+    /// <summary>What was learned about this upstream and model.</summary>
+    public StutterStanding StutterStanding { get; init; }
+
+    /// <summary>This profile has shown that its serialiser writes the first event, and a restated one, with other key order than the rest.</summary>
+    public bool KeyOrderMark { get; init; }
+
+    /// <summary>When the event now in the chain arrived, in milliseconds of any steady clock of the driver; 0 when nobody sets it.</summary>
+    public long ArrivalMilliseconds { get; set; }
 }
