@@ -1,0 +1,187 @@
+using QwenProxy.Wire;
+
+namespace QwenProxy.Core.Dialects.AnthropicMessages;
+
+/// <summary>
+/// Writes the conversation as chat messages. Tool results become messages of their own right after the call they answer; whatever else stands
+/// between a call and its results (other content of the same user turn, a system message) waits until the results are said, since the chat
+/// dialect allows nothing in between.
+/// </summary>
+internal sealed class HistoryWriter(Translation translation) : IDisposable
+{
+    private readonly MarkedBytes _deferred = new();
+    private readonly ContentParts _content = new();
+    private readonly ContentParts _result = new();
+    private readonly PooledBytes _reasoning = new(1024);
+    private readonly PooledBytes _calls = new(1024);
+    private readonly HashSet<string> _outstanding = [];
+
+    /// <summary>The items of the <c>messages</c> array, without its brackets.</summary>
+    public MarkedBytes Output { get; } = new();
+
+    private MarkedBytes Target => _outstanding.Count > 0 ? _deferred : Output;
+
+    public bool Write(ReadOnlySpan<byte> system, ReadOnlySpan<byte> messages)
+    {
+        if (!WriteSystem(system, isFirst: true)) return false;
+        JsonScanner items = new(messages);
+        while (items.MoveNext())
+        {
+            if (!WriteMessage(items.Value.In(messages))) return false;
+        }
+
+        Output.TakeAll(_deferred);
+        return true;
+    }
+
+    public void Dispose()
+    {
+        Output.Dispose();
+        _deferred.Dispose();
+        _content.Dispose();
+        _result.Dispose();
+        _reasoning.Dispose();
+        _calls.Dispose();
+    }
+
+    private bool WriteMessage(ReadOnlySpan<byte> message)
+    {
+        ReadOnlySpan<byte> role = JsonField.Find(message, "role"u8), content = JsonField.Find(message, "content"u8);
+        if (content.IsEmpty) return translation.Fail("Every message needs \"content\".", param: "messages");
+        if (JsonField.StringIs(role, "user"u8)) return WriteUser(content);
+        if (JsonField.StringIs(role, "assistant"u8)) return WriteAssistant(content);
+        if (JsonField.StringIs(role, "system"u8)) return WriteSystem(content, isFirst: false);
+        return translation.Fail("Every message needs a \"role\" of \"user\", \"assistant\" or \"system\".", param: "messages");
+    }
+
+    private bool WriteSystem(ReadOnlySpan<byte> content, bool isFirst)
+    {
+        _content.Clear();
+        if (isFirst && translation.Options.RemoveBillingBlock)
+        {
+            if (!BillingBlock.ReadWithout(content, _content, translation)) return false;
+        }
+        else if (!ContentReader.Read(content, _content, translation)) return false;
+
+        if (_content.Count > 0) WriteParts(Target, "{\"role\":\"system\",\"content\":"u8);
+        return true;
+    }
+
+    private bool WriteUser(ReadOnlySpan<byte> content)
+    {
+        _content.Clear();
+        bool hadResults = false;
+        if (JsonField.IsArray(content))
+        {
+            JsonScanner blocks = new(content);
+            while (blocks.MoveNext())
+            {
+                ReadOnlySpan<byte> block = blocks.Value.In(content);
+                bool isResult = JsonField.StringIs(JsonField.Find(block, "type"u8), "tool_result"u8);
+                hadResults |= isResult;
+                if (!(isResult ? WriteResult(block) : ContentReader.AddBlock(block, _content, translation))) return false;
+            }
+        }
+        else if (!ContentReader.Read(content, _content, translation)) return false;
+
+        if (_outstanding.Count == 0) Output.TakeAll(_deferred);
+        if (_content.Count > 0 || !hadResults) WriteParts(Target, "{\"role\":\"user\",\"content\":"u8);
+        return true;
+    }
+
+    private void WriteParts(MarkedBytes target, ReadOnlySpan<byte> opening)
+    {
+        target.Separate();
+        target.Write(opening);
+        _content.WriteTo(target, "\\n\\n"u8, keepParts: translation.Options.CacheControl);
+        target.Write("}"u8);
+    }
+
+    private bool WriteResult(ReadOnlySpan<byte> block)
+    {
+        ReadOnlySpan<byte> id = JsonField.Find(block, "tool_use_id"u8);
+        if (!JsonField.IsString(id)) return translation.Fail("Every tool_result needs a \"tool_use_id\".", param: "messages");
+        _result.Clear();
+        if (!ContentReader.Read(JsonField.Find(block, "content"u8), _result, translation)) return false;
+        if (JsonField.IsTrue(JsonField.Find(block, "is_error"u8))) _result.MarkAsError();
+        _result.MoveImagesTo(_content, JsonField.Inside(id));
+        if (translation.Options.CacheControl && JsonField.HasCacheMarker(block)) _result.MarkLast();
+        Output.Separate();
+        Output.Write("{\"role\":\"tool\",\"tool_call_id\":"u8);
+        Output.Write(id);
+        Output.Write(",\"content\":"u8);
+        _result.WriteTo(Output, "\\n"u8, keepParts: false);
+        Output.Write("}"u8);
+        _outstanding.Remove(JsonField.Text(id));
+        return true;
+    }
+
+    private bool WriteAssistant(ReadOnlySpan<byte> content)
+    {
+        // Calls that were never answered: nothing more can come between.
+        _outstanding.Clear();
+        Output.TakeAll(_deferred);
+        _content.Clear();
+        _reasoning.Clear();
+        _calls.Clear();
+        if (JsonField.IsArray(content))
+        {
+            JsonScanner blocks = new(content);
+            while (blocks.MoveNext())
+            {
+                if (!AddAssistantBlock(blocks.Value.In(content))) return false;
+            }
+        }
+        else if (!ContentReader.Read(content, _content, translation)) return false;
+
+        Output.Separate();
+        Output.Write("{\"role\":\"assistant\",\"content\":"u8);
+        _content.WriteTo(Output, default, keepParts: false);
+        WriteOptional(",\"reasoning_content\":\""u8, _reasoning.Span, "\""u8);
+        WriteOptional(",\"tool_calls\":["u8, _calls.Span, "]"u8);
+        Output.Write("}"u8);
+        return true;
+    }
+
+    private void WriteOptional(ReadOnlySpan<byte> opening, ReadOnlySpan<byte> text, ReadOnlySpan<byte> closing)
+    {
+        if (text.IsEmpty) return;
+        Output.Write(opening);
+        Output.Write(text);
+        Output.Write(closing);
+    }
+
+    private bool AddAssistantBlock(ReadOnlySpan<byte> block)
+    {
+        ReadOnlySpan<byte> type = JsonField.Find(block, "type"u8);
+        if (JsonField.StringIs(type, "tool_use"u8)) return AddCall(block);
+        if (!JsonField.StringIs(type, "thinking"u8)) return ContentReader.AddBlock(block, _content, translation);
+        if (!translation.Options.ReplayThinking)
+        {
+            translation.Drop("block:thinking");
+            return true;
+        }
+
+        ReadOnlySpan<byte> words = JsonField.Inside(JsonField.Find(block, "thinking"u8));
+        if (!words.IsEmpty) _reasoning.Write(words);
+        else ThinkingSignature.AppendCarried(JsonField.Text(JsonField.Find(block, "signature"u8)), _reasoning);
+        return true;
+    }
+
+    private bool AddCall(ReadOnlySpan<byte> block)
+    {
+        ReadOnlySpan<byte> id = JsonField.Find(block, "id"u8), name = JsonField.Find(block, "name"u8), input = JsonField.Find(block, "input"u8);
+        if (!JsonField.IsString(id) || !JsonField.IsString(name)) return translation.Fail("Every tool_use needs an \"id\" and a \"name\".", param: "messages");
+        if (_calls.Length > 0) _calls.Write(","u8);
+        _calls.Write("{\"id\":"u8);
+        _calls.Write(id);
+        _calls.Write(",\"type\":\"function\",\"function\":{\"name\":"u8);
+        _calls.Write(name);
+        _calls.Write(",\"arguments\":"u8);
+        JsonText.WriteString(JsonField.IsObject(input) ? input : "{}"u8, _calls);
+        _calls.Write("}}"u8);
+        _outstanding.Add(JsonField.Text(id));
+        translation.LoadedTools.Add(JsonField.Text(name));
+        return true;
+    }
+}
