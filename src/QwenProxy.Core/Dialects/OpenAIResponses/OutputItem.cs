@@ -1,0 +1,138 @@
+using QwenProxy.Wire;
+
+namespace QwenProxy.Core.Dialects.OpenAIResponses;
+
+internal enum OutputKind : byte
+{
+    Message,
+    Reasoning,
+    Call,
+}
+
+/// <summary>One item of an answer while it is said. Its text stays in JSON spelling, so that the final events need not escape it again.</summary>
+internal sealed class OutputItem(OutputKind kind) : IDisposable
+{
+    private int _checkedLength = -1;
+    private bool _checkedComplete;
+
+    public OutputKind Kind => kind;
+
+    /// <summary>Its place in the answer, in the order of announcement.</summary>
+    public int Index { get; set; }
+
+    /// <summary>Set when the item is announced.</summary>
+    public string Id { get; set; } = "";
+
+    /// <summary>What every event about the item's text begins with, behind the sequence number: <c>,"item_id":…,"delta":</c>.</summary>
+    public byte[] DeltaHead { get; set; } = [];
+
+    /// <summary>The text, or a call's arguments: the inside of a JSON string.</summary>
+    public PooledBytes Inside { get; } = new(512);
+
+    /// <summary>Chat's index of the call; -1 when the upstream gives none.</summary>
+    public int ToolIndex { get; init; } = -1;
+
+    public string CallId { get; set; } = "";
+
+    public ToolTarget Tool { get; set; }
+
+    /// <summary>The client has been told of the item. A call waits for its name.</summary>
+    public bool Announced { get; set; }
+
+    public bool Closed { get; set; }
+
+    /// <summary>The item as it stands in the answer once it is closed.</summary>
+    public byte[] Json { get; set; } = [];
+
+    public ReadOnlySpan<byte> Prefix => kind switch
+    {
+        OutputKind.Message => "msg_"u8,
+        OutputKind.Reasoning => "rs_"u8,
+        _ => Tool.IsCustom ? "ctc_"u8 : "fc_"u8,
+    };
+
+    /// <summary>The text in plain UTF-8.</summary>
+    public byte[] Plain()
+    {
+        using PooledBytes plain = new(Inside.Length + 16);
+        JsonText.Unescape(Inside.Span, plain);
+        return plain.Span.ToArray();
+    }
+
+    /// <summary>A call's arguments are a whole JSON object: nothing is missing from them. Looked at again only after they have grown.</summary>
+    public bool HasWholeArguments()
+    {
+        if (_checkedLength == Inside.Length) return _checkedComplete;
+        _checkedLength = Inside.Length;
+        byte[] plain = Plain();
+        int start = JsonScanner.SkipSpace(plain, 0);
+        int end = JsonScanner.SkipValue(plain, start);
+        return _checkedComplete = end > 0 && plain[start] == '{' && JsonScanner.SkipSpace(plain, end) == plain.Length;
+    }
+
+    /// <summary>A custom tool's input: the one argument the model was asked for, or all it wrote where it did not obey. With quotes.</summary>
+    public byte[] CustomInput()
+    {
+        byte[] plain = Plain();
+        if (HasWholeArguments() && new RawJson(plain).Member("input"u8) is { IsString: true } input) return input.Span.ToArray();
+        return [(byte)'"', .. Inside.Span, (byte)'"'];
+    }
+
+    public void Dispose() => Inside.Dispose();
+
+    /// <summary>The item's JSON in a state: <c>in_progress</c> when it is announced, <c>completed</c> or <c>incomplete</c> at its end.</summary>
+    public byte[] Write(ReadOnlySpan<byte> status, bool whole, bool sealReasoning)
+    {
+        using PooledBytes json = new(Inside.Length + 256);
+        json.Write("{\"id\":"u8);
+        json.Write(RawJson.Quote(Id));
+        switch (kind)
+        {
+            case OutputKind.Message:
+                json.Write(",\"type\":\"message\",\"status\":\""u8);
+                json.Write(status);
+                json.Write("\",\"role\":\"assistant\",\"content\":["u8);
+                if (whole) WritePart(json);
+                json.Write("]"u8);
+                break;
+            case OutputKind.Reasoning:
+                json.Write(",\"type\":\"reasoning\",\"summary\":["u8);
+                if (whole) WritePart(json);
+                json.Write("]"u8);
+                if (whole && sealReasoning) ToolTranslator.WriteMember(json, "encrypted_content"u8, RawJson.Quote(ReasoningEnvelope.Seal(Plain())));
+                break;
+            default:
+                WriteCall(json, status, whole);
+                break;
+        }
+
+        json.Write("}"u8);
+        return json.Span.ToArray();
+    }
+
+    /// <summary>The item's one part: its text, or its summary.</summary>
+    public void WritePart(PooledBytes json, bool whole = true)
+    {
+        if (kind == OutputKind.Message) json.Write("{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":\""u8);
+        else json.Write("{\"type\":\"summary_text\",\"text\":\""u8);
+        if (whole) json.Write(Inside.Span);
+        json.Write("\"}"u8);
+    }
+
+    private void WriteCall(PooledBytes json, ReadOnlySpan<byte> status, bool whole)
+    {
+        json.Write(Tool.IsCustom ? ",\"type\":\"custom_tool_call\",\"status\":\""u8 : ",\"type\":\"function_call\",\"status\":\""u8);
+        json.Write(status);
+        json.Write("\",\"call_id\":"u8);
+        json.Write(RawJson.Quote(CallId));
+        if (Tool.Namespace is not null) ToolTranslator.WriteMember(json, "namespace"u8, RawJson.Quote(Tool.Namespace));
+        ToolTranslator.WriteMember(json, "name"u8, RawJson.Quote(Tool.Name));
+        if (Tool.IsCustom) ToolTranslator.WriteMember(json, "input"u8, whole ? CustomInput() : "\"\""u8);
+        else
+        {
+            json.Write(",\"arguments\":\""u8);
+            if (whole) json.Write(Inside.Span);
+            json.Write("\""u8);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+using System.Buffers;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Events;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Core.Dialects.OpenAIResponses;
+
+/// <summary>
+/// Says chat events as items of a response, and ends it in exactly one way. An item ends where another begins, so that clients that follow one
+/// item at a time can read the stream; only a call whose arguments are not whole yet stays open beside the next item.
+/// </summary>
+internal sealed class ResponsesEncoder : IDisposable
+{
+    private readonly ResponsesAnswerOptions _options;
+    private readonly ItemEvents _events;
+    private readonly ResponseObject _response;
+    private readonly List<OutputItem> _items = [];
+    private readonly PooledBytes _usage = new(512);
+    private readonly PooledBytes _token = new(256);
+    private bool _begun;
+    private bool _ended;
+    private byte[] _incompleteReason = [];
+
+    public ResponsesEncoder(IBufferWriter<byte>? output, ResponsesAnswerOptions options)
+    {
+        _options = options;
+        ResponseId = "resp_" + options.NewId();
+        _response = new ResponseObject(options, ResponseId);
+        _events = new ItemEvents(new EventLine(output), options.NewId, options.Request.EncryptedReasoning);
+    }
+
+    public string ResponseId { get; }
+
+    public void Push(ChatEvent chatEvent)
+    {
+        if (_ended || chatEvent.Kind != EventKind.Chunk) return;
+        TakeModel(chatEvent);
+        Begin();
+        if (!chatEvent.Usage.IsEmpty)
+        {
+            _usage.Clear();
+            _usage.Write(chatEvent.Usage.In(chatEvent.Data.Span));
+        }
+
+        Say(chatEvent, PartPlace.Before);
+        Say(chatEvent, PartPlace.Original);
+        Say(chatEvent, PartPlace.After);
+    }
+
+    /// <summary>Ends the answer and returns the response object; nothing when it has ended before.</summary>
+    public byte[] Finish()
+    {
+        if (_ended) return [];
+        Begin();
+        _ended = true;
+        bool cut = _incompleteReason.Length > 0;
+        // Some clients take an answer without items for a failure of theirs.
+        if (_items.Count == 0 && !cut) Open(OutputKind.Message);
+        foreach (OutputItem item in _items)
+        {
+            if (item.Closed) continue;
+            // A call that was cut off is shown in the answer but never ended: a client that sees it end would run it.
+            if (cut && item.Kind == OutputKind.Call && !item.HasWholeArguments()) item.Json = item.Write("incomplete"u8, true, false);
+            else _events.Close(item, cut && item.Kind == OutputKind.Message && item == _items[^1]);
+        }
+
+        using PooledBytes json = new(4096);
+        _response.WriteTo(json, cut ? "incomplete"u8 : "completed"u8, OutputJson(), Usage() ?? default(UsageReport), _incompleteReason);
+        byte[] response = json.Span.ToArray();
+        Store(response);
+        _events.Response(cut ? "response.incomplete"u8 : "response.completed"u8, response);
+        return response;
+    }
+
+    public void Fail(ProxyError error)
+    {
+        if (_ended) return;
+        Begin();
+        _ended = true;
+        foreach (OutputItem item in _items)
+        {
+            if (!item.Closed) item.Json = item.Write("incomplete"u8, true, false);
+        }
+
+        using PooledBytes json = new(4096);
+        _response.WriteTo(json, "failed"u8, OutputJson(), Usage(), default, ResponsesErrors.WriteFailure(error));
+        _events.Response("response.failed"u8, json.Span);
+    }
+
+    public void Dispose()
+    {
+        foreach (OutputItem item in _items) item.Dispose();
+        _usage.Dispose();
+        _token.Dispose();
+    }
+
+    private UsageReport? Usage() => _usage.Length == 0 ? null : UsageReport.Read(new RawJson(_usage.Memory));
+
+    private IEnumerable<byte[]> OutputJson() => Announced().Select(i => i.Json);
+
+    private IEnumerable<OutputItem> Announced() => _items.Where(i => i.Announced).OrderBy(i => i.Index);
+
+    private void Begin()
+    {
+        if (_begun) return;
+        _begun = true;
+        using PooledBytes json = new(4096);
+        _response.WriteTo(json, "in_progress"u8, [], null);
+        _events.Response("response.created"u8, json.Span);
+        _events.Response("response.in_progress"u8, json.Span);
+    }
+
+    /// <summary>After a failover or a resume another model may be speaking; later events name the one that does.</summary>
+    private void TakeModel(ChatEvent e)
+    {
+        ReadOnlySpan<byte> model = e.Model.In(e.Data.Span);
+        if (model.Length > 2 && model[0] == '"' && !model.SequenceEqual(_response.Model)) _response.Model = model.ToArray();
+    }
+
+    /// <summary>The parts of one place. What one event says at once is said in a model's own order: thinking, text, calls, end.</summary>
+    private void Say(ChatEvent e, PartPlace place)
+    {
+        SayTexts(e, place, PartKind.Reasoning);
+        SayTexts(e, place, PartKind.Content);
+        Span<EventPart> parts = e.Parts;
+        for (int i = 0; i < parts.Length; i++)
+        {
+            ref readonly EventPart part = ref parts[i];
+            if (part.Place != place || part.Removed || part.Choice != 0) continue;
+            if (part.Kind == PartKind.ToolCall) SayCall(e, part);
+            else if (part.Kind == PartKind.Finish) TakeFinish(e.Text(part));
+        }
+    }
+
+    private void SayTexts(ChatEvent e, PartPlace place, PartKind kind)
+    {
+        Span<EventPart> parts = e.Parts;
+        ReadOnlySpan<byte> said = default;
+        for (int i = 0; i < parts.Length; i++)
+        {
+            ref readonly EventPart part = ref parts[i];
+            if (part.Kind != kind || part.Place != place || part.Removed || part.Choice != 0) continue;
+            ReadOnlySpan<byte> token = Token(e, part, part.Value);
+            if (token.Length <= 2) continue;
+            // Some upstreams say the same thinking in two fields of one event.
+            if (kind == PartKind.Reasoning && place == PartPlace.Original && !part.HasNewText)
+            {
+                if (token.SequenceEqual(said)) continue;
+                said = token;
+            }
+
+            OutputKind output = kind == PartKind.Content ? OutputKind.Message : OutputKind.Reasoning;
+            _events.Delta(Current(output) ?? Open(output), token);
+        }
+    }
+
+    /// <summary>A part's text as a JSON string: the upstream's own spelling where no stage changed it.</summary>
+    private ReadOnlySpan<byte> Token(ChatEvent e, in EventPart part, ByteRange original)
+    {
+        if (!part.HasNewText) return original.In(e.Data.Span);
+        _token.Clear();
+        JsonText.WriteString(e.Text(part), _token);
+        return _token.Span;
+    }
+
+    private OutputItem? Current(OutputKind kind) =>
+        _items.Count > 0 && _items[^1] is { Closed: false } last && last.Kind == kind ? last : null;
+
+    private OutputItem Open(OutputKind kind, int toolIndex = -1)
+    {
+        CloseFinished();
+        OutputItem item = new(kind) { ToolIndex = toolIndex };
+        _items.Add(item);
+        if (kind != OutputKind.Call) _events.Announce(item);
+        return item;
+    }
+
+    private void CloseFinished()
+    {
+        foreach (OutputItem item in _items)
+        {
+            if (!item.Closed && (item.Kind != OutputKind.Call || (item.Announced && item.HasWholeArguments()))) _events.Close(item, false);
+        }
+    }
+
+    private void SayCall(ChatEvent e, in EventPart part)
+    {
+        int toolIndex = part.NewToolIndex ?? part.ToolIndex;
+        string callId = part.NewToolId ?? e.PlainString(part.ToolId);
+        string name = part.NewToolName ?? e.PlainString(part.ToolName);
+        OutputItem call = FindCall(toolIndex, callId, name) ?? Open(OutputKind.Call, toolIndex);
+        if (call.Closed) return;
+        if (call.CallId.Length == 0) call.CallId = callId;
+        if (!call.Announced && name.Length > 0)
+        {
+            call.Tool = _options.Request.Tools.Find(name);
+            if (call.CallId.Length == 0) call.CallId = "call_" + _options.NewId();
+            _events.Announce(call);
+        }
+
+        ReadOnlySpan<byte> arguments = Token(e, part, part.ToolArguments);
+        if (arguments.IsEmpty) return;
+        if (arguments[0] == '{')
+        {
+            // Arguments as an object, where the API wants text that holds one.
+            _token.Clear();
+            JsonText.WriteString(arguments, _token);
+            arguments = _token.Span;
+        }
+
+        if (arguments.Length > 2 && arguments[0] == '"') _events.Delta(call, arguments);
+    }
+
+    /// <summary>
+    /// The call a piece belongs to. Without an index a piece with an id of its own begins a call, and so does one with a name behind a whole call;
+    /// any other continues the last.
+    /// </summary>
+    private OutputItem? FindCall(int toolIndex, string callId, string name)
+    {
+        for (int i = _items.Count - 1; i >= 0; i--)
+        {
+            OutputItem item = _items[i];
+            if (item.Kind != OutputKind.Call) continue;
+            if (toolIndex >= 0 || callId.Length > 0)
+            {
+                if (toolIndex >= 0 ? item.ToolIndex == toolIndex : item.CallId == callId) return item;
+                continue;
+            }
+
+            return name.Length > 0 && item.HasWholeArguments() ? null : item;
+        }
+
+        return null;
+    }
+
+    private void TakeFinish(ReadOnlySpan<byte> reason)
+    {
+        if (reason.SequenceEqual("length"u8)) _incompleteReason = "max_output_tokens"u8.ToArray();
+        else if (reason.SequenceEqual("content_filter"u8)) _incompleteReason = "content_filter"u8.ToArray();
+        else _incompleteReason = [];
+    }
+
+    private void Store(byte[] response)
+    {
+        ResponsesRequest request = _options.Request;
+        if (!request.Store || _options.Store is null) return;
+        _options.Store.Put(new StoredResponse
+        {
+            Client = _options.Client,
+            Id = ResponseId,
+            Json = response,
+            Input = [.. request.Earlier, .. request.Input.Select(i => (ReadOnlyMemory<byte>)i.ToArray())],
+            Output = [.. Announced().Select(i => (i.Id, i.Json))],
+        });
+    }
+}
