@@ -131,7 +131,8 @@ internal sealed record ErrorBody
             Param = Find(source, "param"),
             RequestId = Find(root, "request_id") ?? Find(source, "request_id") ?? Find(root, "requestId"),
             Status = Number(code) ?? Number(Find(source, "status")) ?? Number(Find(root, "status")) ?? Number(Find(root, "status_code")) ?? 0,
-            NamesError = inner.ValueKind != JsonValueKind.Undefined || (message is not null && (code is not null || !root.TryGetProperty("choices", out _))),
+            NamesError = inner.ValueKind != JsonValueKind.Undefined
+                || (message is not null && (code is not null || !root.TryGetProperty("choices", out _))),
             Hidden = Unpack(message),
         };
     }
@@ -152,7 +153,7 @@ internal sealed record ErrorBody
         return wrapped ? inner.GetProperty("error") : inner;
     }
 
-    /// <summary>A non-empty text or number; null for anything else that is absent, null or empty. Objects and arrays come as their JSON text.</summary>
+    /// <summary>A non-empty text or number; null when absent, null or empty. Objects and arrays come as their JSON text.</summary>
     private static string? Find(JsonElement from, string name)
     {
         if (!from.TryGetProperty(name, out JsonElement value)) return null;

@@ -12,11 +12,14 @@ internal static class ErrorClassifier
     [
         new(FaultKind.ContentFilter, ["data_inspection", "datainspection", "content_filter", "content_policy"], ["inappropriate content"]),
         new(FaultKind.ClientGate, [], ["coding agents", "coding agent."]),
-        new(FaultKind.ConcurrencyLimited, ["throttling.concurrency"], ["concurrency allocated quota", "concurrent requests", "concurrency limit", "too many concurrent"]),
+        new(
+            FaultKind.ConcurrencyLimited,
+            ["throttling.concurrency"],
+            ["concurrency allocated quota", "concurrent requests", "concurrency limit", "too many concurrent"]),
         new(
             FaultKind.Billing,
-            ["arrearage", "commoditynotpurchased", "prepaidbilloverdue", "postpaidbilloverdue", "budgetlimitexceeded", "billing_error", "accessdenied.unpurchased",
-                "insufficient_balance"],
+            ["arrearage", "commoditynotpurchased", "prepaidbilloverdue", "postpaidbilloverdue", "budgetlimitexceeded", "billing_error",
+                "accessdenied.unpurchased", "insufficient_balance"],
             ["account is in good standing", "overdue payment", "insufficient balance"]),
         new(
             FaultKind.QuotaExhausted,
@@ -30,9 +33,10 @@ internal static class ErrorClassifier
                 "exceeds the available context", "exceeds the context", "exceed the context", "context window", "input token count exceeds"]),
         new(
             FaultKind.RateLimited,
-            ["limit_requests", "limit_burst_rate", "limitrequests", "throttling", "rate_limit", "ratelimit", "insufficient_quota", "too_many_requests"],
-            ["too many requests", "rate limit exceeded", "rate limit reached", "requests rate limit", "request rate increased too quickly", "exceeded your current requests",
-                "allocated quota exceeded"]),
+            ["limit_requests", "limit_burst_rate", "limitrequests", "throttling", "rate_limit", "ratelimit", "insufficient_quota",
+                "too_many_requests"],
+            ["too many requests", "rate limit exceeded", "rate limit reached", "requests rate limit", "request rate increased too quickly",
+                "exceeded your current requests", "allocated quota exceeded"]),
         new(
             FaultKind.InvalidKey,
             ["invalid_api_key", "invalidapikey", "authentication_error"],
@@ -42,7 +46,8 @@ internal static class ErrorClassifier
         new(FaultKind.RequestTooLarge, ["request_too_large"], []),
         new(
             FaultKind.Overloaded,
-            ["overloaded", "modelunavailable", "modelservingerror", "model_unavailable", "model_serving_error", "service_unavailable", "serviceunavailable"],
+            ["overloaded", "modelunavailable", "modelservingerror", "model_unavailable", "model_serving_error", "service_unavailable",
+                "serviceunavailable"],
             ["server is busy", "is overloaded", "loading model"]),
     ];
 
@@ -54,16 +59,16 @@ internal static class ErrorClassifier
         string words = $"{body.Message} {body.Hidden}".ToLowerInvariant();
 
         // A quota that names the time of its return is spent; insufficient_quota as a 403 is the old portal's daily limit.
-        if (words.Contains("quota", StringComparison.Ordinal) && (words.Contains("will reset", StringComparison.Ordinal) || words.Contains("reset at", StringComparison.Ordinal)))
-            return FaultKind.QuotaExhausted;
-        if (status == 403 && names.Contains("insufficient_quota", StringComparison.Ordinal)) return FaultKind.QuotaExhausted;
+        bool namesReturn = Has(words, "will reset") || Has(words, "reset at");
+        if (namesReturn && Has(words, "quota")) return FaultKind.QuotaExhausted;
+        if (status == 403 && Has(names, "insufficient_quota")) return FaultKind.QuotaExhausted;
         foreach (Rule rule in Rules)
         {
             if (rule.Fits(names, words)) return rule.Kind;
         }
 
         if (names.Trim() is "1302" or "1305") return FaultKind.RateLimited;
-        if (words.Contains("model", StringComparison.Ordinal) && status is 0 or 400 or 404 && SaysModelIsMissing(words)) return FaultKind.ModelNotFound;
+        if (status is 0 or 400 or 404 && SaysModelIsMissing(words)) return FaultKind.ModelNotFound;
         if (words.StartsWith("<4", StringComparison.Ordinal)) return FaultKind.InvalidRequest;
         return status == 0 ? ByName(names) : ByStatus(status);
     }
@@ -88,14 +93,14 @@ internal static class ErrorClassifier
     };
 
     private static bool SaysModelIsMissing(string words) =>
-        words.Contains("not exist", StringComparison.Ordinal) || words.Contains("not found", StringComparison.Ordinal)
-        || (words.Contains("model '", StringComparison.Ordinal) && words.Contains("not supported", StringComparison.Ordinal));
+        Has(words, "model") && (Has(words, "not exist") || Has(words, "not found") || (Has(words, "model '") && Has(words, "not supported")));
+
+    private static bool Has(string text, string piece) => text.Contains(piece, StringComparison.Ordinal);
 
     private static FaultKind ByName(string names) =>
-        names.Contains("invalid_param", StringComparison.Ordinal) || names.Contains("invalidparam", StringComparison.Ordinal)
-        || names.Contains("invalid_request", StringComparison.Ordinal) || names.Contains("badrequest", StringComparison.Ordinal)
+        Has(names, "invalid_param") || Has(names, "invalidparam") || Has(names, "invalid_request") || Has(names, "badrequest")
             ? FaultKind.InvalidRequest
-            : names.Contains("not_found", StringComparison.Ordinal) ? FaultKind.ModelNotFound : FaultKind.ServerError;
+            : Has(names, "not_found") ? FaultKind.ModelNotFound : FaultKind.ServerError;
 
     private static FaultKind ByStatus(int status) => status switch
     {

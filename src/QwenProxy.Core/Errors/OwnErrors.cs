@@ -46,7 +46,7 @@ public static class OwnErrors
     /// <summary>504 <c>upstream_timeout</c>: silence in the middle of an answer.</summary>
     public static ProxyError IdleTimeout(TimeSpan after) => Timeout(
         FaultKind.IdleTimeout,
-        $"The upstream was silent for {Seconds(after)} in the middle of its answer. Try again, or raise READ_TIMEOUT_SECONDS (timeouts.idleSeconds).");
+        $"The upstream fell silent for {Seconds(after)} inside its answer. Try again, or raise READ_TIMEOUT_SECONDS (timeouts.idleSeconds).");
 
     /// <summary>504 <c>upstream_timeout</c>: the whole request took longer than allowed.</summary>
     /// <param name="after">The limit that was reached.</param>
@@ -59,10 +59,13 @@ public static class OwnErrors
     /// <param name="why">A short description without secrets, e.g. <c>Connection refused (host:443)</c>.</param>
     /// <param name="kind"><see cref="FaultKind.ConnectFailed"/> or <see cref="FaultKind.Reset"/>.</param>
     public static ProxyError Unreachable(string why, FaultKind kind = FaultKind.ConnectFailed) => Broken(
-        kind, "upstream_unreachable", $"The upstream could not be reached: {Sentence(why)} Check baseUrl and the network; `qwen-proxy doctor` tells more.");
+        kind,
+        "upstream_unreachable",
+        $"The upstream could not be reached: {Sentence(why)} Check baseUrl and the network; `qwen-proxy doctor` tells more.");
 
-    /// <summary>502 <c>upstream_unreachable</c> for an exception of the HTTP client; the innermost message names the cause.</summary>
-    public static ProxyError Unreachable(Exception exception, FaultKind kind = FaultKind.ConnectFailed) => Unreachable(exception.GetBaseException().Message, kind);
+    /// <summary>The same for an exception of the HTTP client; its innermost message names the cause.</summary>
+    public static ProxyError Unreachable(Exception exception, FaultKind kind = FaultKind.ConnectFailed) =>
+        Unreachable(exception.GetBaseException().Message, kind);
 
     /// <summary>502 <c>upstream_protocol_error</c>: the upstream broke the rules of its own protocol.</summary>
     public static ProxyError ProtocolError(string what) =>
@@ -107,7 +110,7 @@ public static class OwnErrors
         FaultKind.AccountsCooling,
         FaultSource.Upstream,
         "all_accounts_cooling",
-        $"Every account that serves this model is at its limit. Try again in {Seconds(RoundUp(retryAfter))}, or add an account; see `qwen-proxy status`.",
+        $"Every account that serves this model is at its limit. Try again in {Seconds(RoundUp(retryAfter))}, or add an account.",
         retryAfter);
 
     /// <summary>503 <c>draining</c>: the proxy is stopping.</summary>
@@ -153,7 +156,7 @@ public static class OwnErrors
         Status = 401,
         Code = "invalid_api_key",
         Type = KeyType,
-        Message = "This proxy asks for one of its client keys, and the key sent is missing or wrong. Send it as `Authorization: Bearer` or `x-api-key`.",
+        Message = "This proxy asks for a client key, and the one sent is missing or wrong. Send it as `Authorization: Bearer` or `x-api-key`.",
     };
 
     /// <summary>404 <c>model_not_found</c>: no account serves the model.</summary>

@@ -49,7 +49,7 @@ public static class UpstreamErrorReader
     /// <summary>A success status that holds no error in words: the fault is the protocol's, and the message is ours.</summary>
     private static ProxyError? OwnFault(int status, UpstreamHeaders headers, ErrorBody read) => read switch
     {
-        _ when status is >= 300 and < 400 => OwnErrors.ProtocolError($"it answered with a redirect (HTTP {status}), which is not followed; check baseUrl"),
+        _ when status is >= 300 and < 400 => OwnErrors.ProtocolError($"it answered with a redirect (HTTP {status}); check baseUrl"),
         { Shape: BodyShape.WebPage } => OwnErrors.WebPage(read.Message),
         { Shape: BodyShape.Empty } when read.Status < 400 => OwnErrors.EmptyAnswer(),
         { Shape: BodyShape.PlainText } => OwnErrors.NotAStream(headers.ContentType),

@@ -3,7 +3,8 @@ using System.Globalization;
 namespace QwenProxy.Core.Errors;
 
 /// <summary>The few response headers that say something about a failure, as they came.</summary>
-public readonly record struct UpstreamHeaders(string? RetryAfter = null, string? RetryAfterMs = null, string? RequestId = null, string? ContentType = null)
+public readonly record struct UpstreamHeaders(
+    string? RetryAfter = null, string? RetryAfterMs = null, string? RequestId = null, string? ContentType = null)
 {
     /// <summary>No upstream limit lasts longer; a larger number is a mistake and would overflow a timer.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromDays(31);
@@ -27,14 +28,14 @@ public readonly record struct UpstreamHeaders(string? RetryAfter = null, string?
     public static UpstreamHeaders From(IEnumerable<KeyValuePair<string, IEnumerable<string>>> headers) =>
         From(headers.Select(h => new KeyValuePair<string, string>(h.Key, h.Value.FirstOrDefault() ?? "")));
 
-    /// <summary>How long upstream asks to wait: milliseconds, seconds or a date; null when it said nothing that can be read. Never negative.</summary>
+    /// <summary>How long upstream asks to wait: milliseconds, seconds or a date; null when nothing can be read. Never negative.</summary>
     public TimeSpan? Wait(DateTimeOffset now)
     {
-        if (double.TryParse(RetryAfterMs, NumberStyles.Float, CultureInfo.InvariantCulture, out double milliseconds)) return Bounded(milliseconds / 1000);
-        if (double.TryParse(RetryAfter, NumberStyles.Float, CultureInfo.InvariantCulture, out double seconds)) return Bounded(seconds);
+        CultureInfo invariant = CultureInfo.InvariantCulture;
+        if (double.TryParse(RetryAfterMs, NumberStyles.Float, invariant, out double milliseconds)) return Bounded(milliseconds / 1000);
+        if (double.TryParse(RetryAfter, NumberStyles.Float, invariant, out double seconds)) return Bounded(seconds);
         const DateTimeStyles style = DateTimeStyles.AssumeUniversal | DateTimeStyles.AllowWhiteSpaces;
-        if (DateTimeOffset.TryParse(RetryAfter, CultureInfo.InvariantCulture, style, out DateTimeOffset date)) return Bounded((date - now).TotalSeconds);
-        return null;
+        return DateTimeOffset.TryParse(RetryAfter, invariant, style, out DateTimeOffset date) ? Bounded((date - now).TotalSeconds) : null;
     }
 
     private static TimeSpan? Bounded(double seconds)

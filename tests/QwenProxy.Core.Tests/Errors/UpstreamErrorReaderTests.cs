@@ -11,8 +11,8 @@ public sealed class UpstreamErrorReaderTests
     private static readonly DateTimeOffset Now = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
 
     [Theory]
-    [InlineData(400, "invalid_parameter_error", "<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 65536]", FaultKind.InvalidRequest)]
-    [InlineData(400, "invalid_parameter_error", "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 991000]", FaultKind.ContextTooLong)]
+    [InlineData(400, "invalid_parameter_error", "<400> InternalError.Algo.InvalidParameter: Range of max_tokens should be [1, 9]", FaultKind.InvalidRequest)]
+    [InlineData(400, "invalid_parameter_error", "<400> InternalError.Algo: Range of input length should be [1, 99]", FaultKind.ContextTooLong)]
     [InlineData(400, "context_length_exceeded", "This model's maximum context length is 8192 tokens.", FaultKind.ContextTooLong)]
     [InlineData(400, "data_inspection_failed", "Input data may contain inappropriate content.", FaultKind.ContentFilter)]
     [InlineData(400, "DataInspectionFailed", "Output data may contain inappropriate content.", FaultKind.ContentFilter)]
@@ -69,7 +69,7 @@ public sealed class UpstreamErrorReaderTests
     [Fact]
     public void NestedBody_KeepsTypeAndParam()
     {
-        ProxyError error = Read(400, """{"error":{"code":"c","message":"m","param":"messages.[0]","type":"invalid_request_error"},"request_id":""}""");
+        ProxyError error = Read(400, """{"error":{"code":"c","message":"m","param":"messages.[0]","type":"invalid_request_error"}}""");
         Assert.Equal(("invalid_request_error", "messages.[0]", (string?)null), (error.Type, error.Param, error.RequestId));
     }
 

@@ -1,0 +1,192 @@
+using System.Collections.Immutable;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Resilience;
+
+namespace QwenProxy.Core.Accounts;
+
+/// <summary>What a settled attempt changed, for the log: a breaker's new state, a cooldown that now stands; both null when nothing did.</summary>
+public readonly record struct Settlement(BreakerState? Breaker, Cooldown? Cooldown);
+
+/// <summary>What survives a restart.</summary>
+public sealed record PoolRecord(ImmutableArray<BreakerRecord> Breakers, ImmutableArray<Cooldown> Cooldowns)
+{
+    public static PoolRecord Empty { get; } = new([], []);
+}
+
+/// <summary>
+/// How the accounts are doing: load, breakers, cooldowns. The one owner of all three, behind one lock that is held for microseconds. State is
+/// kept by name, so a reload of the configuration needs no hand-over.
+/// </summary>
+/// <param name="breakerFailures">Faults in a row that open a breaker.</param>
+/// <param name="breakerOpen">How long it stays open, and the time between probes.</param>
+public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
+{
+    /// <summary>Model names come from clients, so what is kept per model is bounded.</summary>
+    private const int MaxBreakers = 4096;
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<(string Account, string Model), CircuitBreaker> _breakers = [];
+    private readonly Dictionary<string, int> _loads = [];
+    private readonly HashSet<string> _isolated = [];
+    private readonly Cooldowns _cooldowns = new();
+
+    /// <summary>Leases not yet settled.</summary>
+    public int LeasesOut { get; private set; }
+
+    /// <summary>The candidates of each model in the order to ask: by priority, then by affinity, else by load.</summary>
+    public IReadOnlyList<ModelRoute> View(RoutePlan plan, ulong? affinity, DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            ModelRoute[] routes = new ModelRoute[plan.Models.Length];
+            for (int i = 0; i < routes.Length; i++)
+            {
+                ModelAccounts model = plan.Models[i];
+                Candidate[] candidates = [.. Order(model.Accounts, affinity).Select(a => Look(a.Name, model.Model, now))];
+                routes[i] = new ModelRoute(model.Model, candidates);
+            }
+
+            return routes;
+        }
+    }
+
+    /// <summary>Takes a lease; false when the breaker opened or another request took its one probe since the view was made.</summary>
+    public bool TryLease(string account, string model, DateTimeOffset now, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Lease? lease)
+    {
+        lock (_gate)
+        {
+            lease = null;
+            bool isProbe = false;
+            if (_isolated.Contains(account)) return false;
+            if (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker) && !breaker.TryEnter(now, out isProbe)) return false;
+            _loads[account] = _loads.GetValueOrDefault(account) + 1;
+            LeasesOut++;
+            lease = new Lease(this, account, model, isProbe);
+            return true;
+        }
+    }
+
+    public int LoadOf(string account)
+    {
+        lock (_gate) return _loads.GetValueOrDefault(account);
+    }
+
+    /// <summary>Switches an account off until <see cref="Reset"/>.</summary>
+    public void Isolate(string account)
+    {
+        lock (_gate) _isolated.Add(account);
+    }
+
+    /// <summary>Forgets everything held against an account: by command, or because its credentials were mended.</summary>
+    public void Reset(string account)
+    {
+        lock (_gate)
+        {
+            _isolated.Remove(account);
+            _cooldowns.Clear(account);
+            foreach (((string name, _), CircuitBreaker breaker) in _breakers)
+            {
+                if (name == account) breaker.Reset();
+            }
+        }
+    }
+
+    /// <summary>Why routes are skipped, for <c>status</c>: breakers that are not closed, accounts switched off, cooldowns.</summary>
+    public PoolRecord Export(DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            ImmutableArray<BreakerRecord>.Builder breakers = ImmutableArray.CreateBuilder<BreakerRecord>();
+            foreach (string account in _isolated.Order(StringComparer.Ordinal)) breakers.Add(new BreakerRecord(account, "*", BreakerState.Isolated, 0, null));
+            foreach (((string account, string model), CircuitBreaker breaker) in _breakers)
+            {
+                if (breaker.State != BreakerState.Closed || breaker.Failures > 0) breakers.Add(breaker.Export(account, model));
+            }
+
+            return new PoolRecord(breakers.ToImmutable(), [.. _cooldowns.Export(now)]);
+        }
+    }
+
+    public void Import(PoolRecord record, DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            foreach (BreakerRecord breaker in record.Breakers)
+            {
+                if (breaker is { State: BreakerState.Isolated, Model: "*" }) _isolated.Add(breaker.Account);
+                else BreakerFor(breaker.Account, breaker.Model)?.Import(breaker, now);
+            }
+
+            _cooldowns.Import(record.Cooldowns, now);
+        }
+    }
+
+    internal Settlement Settle(Lease lease, ProxyError? error, DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            GiveBack(lease);
+            bool? verdict = ErrorPolicy.BreakerVerdict(error);
+            CircuitBreaker? breaker = _breakers.GetValueOrDefault((lease.Account, lease.Model));
+            if (breaker is null && verdict is true) breaker = BreakerFor(lease.Account, lease.Model);
+            bool changed = breaker?.Report(verdict, lease.IsProbe, now) ?? false;
+            if (error is null) _cooldowns.Forgive(lease.Account, lease.Model);
+            Cooldown? cooldown = error is null ? null : _cooldowns.Note(lease.Account, lease.Model, error, now);
+            BreakerState? state = changed ? breaker!.State : null;
+            if (breaker is { State: BreakerState.Closed, Failures: 0 }) _breakers.Remove((lease.Account, lease.Model));
+            return new Settlement(state, cooldown);
+        }
+    }
+
+    internal void Release(Lease lease)
+    {
+        lock (_gate)
+        {
+            GiveBack(lease);
+            // No verdict means that no time is needed either: a probe without one only frees its place.
+            _breakers.GetValueOrDefault((lease.Account, lease.Model))?.Report(fault: null, lease.IsProbe, default);
+        }
+    }
+
+    private void GiveBack(Lease lease)
+    {
+        LeasesOut--;
+        int load = _loads[lease.Account] - 1;
+        if (load == 0) _loads.Remove(lease.Account);
+        else _loads[lease.Account] = load;
+    }
+
+    /// <summary>Null at the bound: a route that cannot be watched is still served.</summary>
+    private CircuitBreaker? BreakerFor(string account, string model)
+    {
+        if (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker)) return breaker;
+        if (_breakers.Count >= MaxBreakers) return null;
+        breaker = new CircuitBreaker(breakerFailures, breakerOpen);
+        _breakers.Add((account, model), breaker);
+        return breaker;
+    }
+
+    private Candidate Look(string account, string model, DateTimeOffset now)
+    {
+        if (_isolated.Contains(account)) return new Candidate(account, model, CandidateState.Isolated);
+        if (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker) && !breaker.WouldAllow(now))
+        {
+            CandidateState blocked = breaker.State == BreakerState.Isolated ? CandidateState.Isolated : CandidateState.BreakerOpen;
+            return new Candidate(account, model, blocked, breaker.NextProbe(now));
+        }
+
+        Cooldown? cooldown = _cooldowns.Find(account, model, now);
+        if (cooldown is null) return new Candidate(account, model, CandidateState.Ready);
+        CandidateState state = cooldown.Hard ? CandidateState.Cooling : CandidateState.Last;
+        return new Candidate(account, model, state, cooldown.Until, cooldown.ToError(now));
+    }
+
+    private IEnumerable<AccountSnapshot> Order(ImmutableArray<AccountSnapshot> accounts, ulong? affinity)
+    {
+        if (accounts.Length < 2) return accounts;
+        IOrderedEnumerable<AccountSnapshot> byPriority = accounts.OrderBy(a => a.Priority);
+        return affinity is { } key
+            ? byPriority.ThenByDescending(a => AffinityKey.Score(key, a.Name))
+            : byPriority.ThenBy(a => _loads.GetValueOrDefault(a.Name));
+    }
+}

@@ -1,0 +1,35 @@
+using QwenProxy.Core.Errors;
+
+namespace QwenProxy.Core.Accounts;
+
+/// <summary>The right to make one attempt on one account. It is settled exactly once, whatever happens; settling again does nothing.</summary>
+public sealed class Lease : IDisposable
+{
+    private readonly AccountPool _pool;
+    private int _settled;
+
+    internal Lease(AccountPool pool, string account, string model, bool isProbe)
+    {
+        _pool = pool;
+        Account = account;
+        Model = model;
+        IsProbe = isProbe;
+    }
+
+    public string Account { get; }
+
+    public string Model { get; }
+
+    /// <summary>The breaker is half open and this attempt's outcome decides for everybody.</summary>
+    public bool IsProbe { get; }
+
+    /// <summary>Gives the lease back with the attempt's outcome; null is success.</summary>
+    public Settlement Settle(ProxyError? error, DateTimeOffset now) =>
+        Interlocked.Exchange(ref _settled, 1) == 0 ? _pool.Settle(this, error, now) : default;
+
+    /// <summary>The attempt came to no verdict (the client left, the program stops): nothing is held against the account.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _settled, 1) == 0) _pool.Release(this);
+    }
+}

@@ -1,0 +1,67 @@
+using QwenProxy.Core.Errors;
+
+namespace QwenProxy.Core.Resilience;
+
+/// <summary>One attempt that failed.</summary>
+public readonly record struct FailedAttempt(string Account, string Model, ProxyError Error);
+
+/// <summary>What one request has tried so far. One owner: the request.</summary>
+public sealed class AttemptHistory
+{
+    private readonly List<FailedAttempt> _failures = [];
+
+    public IReadOnlyList<FailedAttempt> Failures => _failures;
+
+    /// <summary>How long the request has waited between attempts.</summary>
+    public TimeSpan Waited { get; private set; }
+
+    public FailedAttempt? Last => _failures.Count == 0 ? null : _failures[^1];
+
+    public void Failed(string account, string model, ProxyError error) => _failures.Add(new FailedAttempt(account, model, error));
+
+    public void AddWait(TimeSpan wait) => Waited += wait;
+
+    public int CountOn(string model)
+    {
+        int count = 0;
+        foreach (FailedAttempt attempt in _failures)
+        {
+            if (attempt.Model == model) count++;
+        }
+
+        return count;
+    }
+
+    internal int CountOn(string account, string model)
+    {
+        int count = 0;
+        foreach (FailedAttempt attempt in _failures)
+        {
+            if (attempt.Model == model && attempt.Account == account) count++;
+        }
+
+        return count;
+    }
+
+    internal ProxyError? LastOf(string account, string model)
+    {
+        for (int i = _failures.Count - 1; i >= 0; i--)
+        {
+            if (_failures[i].Model == model && _failures[i].Account == account) return _failures[i].Error;
+        }
+
+        return null;
+    }
+
+    /// <summary>The account has said no for good, to this model or to everything.</summary>
+    internal bool Refused(string account, string model)
+    {
+        foreach (FailedAttempt attempt in _failures)
+        {
+            ErrorRule rule = ErrorPolicy.For(attempt.Error.Kind);
+            if (attempt.Account == account && rule.Bans && (rule.Scope != CooldownScope.Model || attempt.Model == model)) return true;
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,70 @@
+using System.Globalization;
+using QwenProxy.Core.Errors;
+
+namespace QwenProxy.Core.Resilience;
+
+/// <summary>
+/// When a spent quota comes back, as far as upstream's words tell. The providers count days and weeks from midnight in China (UTC+8).
+/// A window longer than a day is looked at again each day, since people top up.
+/// </summary>
+public static class QuotaWindow
+{
+    private static readonly TimeSpan China = TimeSpan.FromHours(8);
+    private static readonly TimeSpan LongestSleep = TimeSpan.FromHours(24);
+
+    /// <summary>How long to leave the account alone; <paramref name="otherwise"/> when nothing is named.</summary>
+    public static TimeSpan Length(ProxyError error, DateTimeOffset now, TimeSpan otherwise)
+    {
+        string words = error.Message.ToLowerInvariant();
+        TimeSpan wait = error.RetryAfter ?? NamedReset(error.Message, now) ?? ByWindow(words, now) ?? otherwise;
+        return wait > LongestSleep ? LongestSleep : wait;
+    }
+
+    /// <summary>A free quota belongs to one model; every other quota to the whole account.</summary>
+    public static CooldownScope Scope(ProxyError error) =>
+        error.Message.Contains("free", StringComparison.OrdinalIgnoreCase) || error.Code?.Contains("FreeTier", StringComparison.OrdinalIgnoreCase) == true
+            ? CooldownScope.Model
+            : CooldownScope.Account;
+
+    /// <summary>The next midnight UTC+8.</summary>
+    public static DateTimeOffset NextDay(DateTimeOffset now)
+    {
+        DateTimeOffset there = now.ToOffset(China);
+        return new DateTimeOffset(there.Date.AddDays(1), China);
+    }
+
+    /// <summary>The next Monday 00:00 UTC+8.</summary>
+    public static DateTimeOffset NextWeek(DateTimeOffset now)
+    {
+        DateTimeOffset day = NextDay(now);
+        while (day.DayOfWeek != DayOfWeek.Monday) day = day.AddDays(1);
+        return day;
+    }
+
+    private static TimeSpan? ByWindow(string words, DateTimeOffset now)
+    {
+        if (words.Contains("week allocated", StringComparison.Ordinal)) return NextWeek(now) - now;
+        if (words.Contains("month allocated", StringComparison.Ordinal)) return LongestSleep;
+        // A five-hour window slides: some of it is back long before its end.
+        if (words.Contains("hour allocated", StringComparison.Ordinal)) return TimeSpan.FromMinutes(15);
+        if (words.Contains("free allocated", StringComparison.Ordinal) || words.Contains("day allocated", StringComparison.Ordinal)) return NextDay(now) - now;
+        return null;
+    }
+
+    /// <summary>"… will reset at 2026-03-02 16:00:00 …"; a time without an offset is China's.</summary>
+    private static TimeSpan? NamedReset(string message, DateTimeOffset now)
+    {
+        int at = message.IndexOf("reset at ", StringComparison.OrdinalIgnoreCase);
+        if (at < 0) return null;
+        ReadOnlySpan<char> rest = message.AsSpan(at + 9);
+        for (int length = Math.Min(rest.Length, 30); length >= 10; length--)
+        {
+            ReadOnlySpan<char> piece = rest[..length].TrimEnd(" .,;)");
+            if (!DateTime.TryParse(piece, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out DateTime time)) continue;
+            DateTimeOffset reset = time.Kind == DateTimeKind.Unspecified ? new DateTimeOffset(time, China) : new DateTimeOffset(time.ToUniversalTime());
+            return reset > now ? reset - now : TimeSpan.Zero;
+        }
+
+        return null;
+    }
+}
