@@ -1,10 +1,15 @@
 using QwenProxy.Configuration;
 using QwenProxy.Console;
+using QwenProxy.Hosting;
 
+ProxyServer.PrepareProcess();
 using StopSignals stop = new();
 Terminal terminal = Terminal.FromProcess();
 CommandActions actions = new()
 {
+    Serve = new ServeCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
+    Demo = new DemoCommand(terminal).RunAsync,
+    Simulate = new SimulateCommand(terminal).RunAsync,
     Config = new ConfigCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
 };
 return await CommandLine.RunAsync(args, actions, terminal, stop.Token);

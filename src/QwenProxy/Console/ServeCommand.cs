@@ -1,0 +1,61 @@
+using Microsoft.Extensions.Logging;
+using QwenProxy.Configuration;
+using QwenProxy.Hosting;
+using QwenProxy.Observability;
+
+namespace QwenProxy.Console;
+
+/// <summary><c>qwen-proxy serve</c>: runs the proxy until a signal.</summary>
+internal sealed partial class ServeCommand(Terminal terminal, Func<ConfigurationFlags, ConfigurationSources> sourcesOf)
+{
+    public async Task<int> RunAsync(ServeOptions options, CancellationToken stop)
+    {
+        ConfigurationSources sources = sourcesOf(options.Flags);
+        ConfigurationResult loaded = ConfigurationLoader.Load(sources);
+        if (loaded.Snapshot is not { } snapshot)
+        {
+            ConfigCommand.TellFaults(terminal, loaded);
+            return ExitCodes.BadUsage;
+        }
+
+        using ILoggerFactory loggers = Logging.Create(snapshot, !System.Console.IsErrorRedirected);
+        ILogger logger = loggers.CreateLogger("QwenProxy");
+        foreach (EffectiveValue value in loaded.Values) LogValue(logger, value.Path, value.Value, value.Origin);
+        ProxyRuntime runtime = new(snapshot, loggers, TimeProvider.System, new Random());
+        ProxyServer server;
+        try
+        {
+            server = await ProxyServer.StartAsync(runtime, stop);
+        }
+        catch (IOException taken)
+        {
+            terminal.Error.WriteLine($"qwen-proxy cannot listen on {snapshot.Host}:{snapshot.Port}: {taken.GetBaseException().Message}. Stop the other program or choose another port with --port.");
+            await runtime.DisposeAsync();
+            return ExitCodes.Failed;
+        }
+
+        await using (server)
+        {
+            using ConfigurationWatcher watcher = new(sources, loaded, TimeProvider.System, logger);
+            watcher.Changed += runtime.Apply;
+            terminal.Error.WriteLine($"Qwen Proxy listens on {server.Address} — point your client at {new Uri(server.Address, "v1")}");
+            if (runtime.WhyNotReady() is { } obstacle) terminal.Error.WriteLine(obstacle);
+            await WaitForAsync(stop);
+            terminal.Error.WriteLine($"Stopping; running requests may finish for {runtime.Snapshot.Timeouts.Drain.TotalSeconds:0} s.");
+            await server.StopAsync();
+        }
+
+        return ExitCodes.Done;
+    }
+
+    /// <summary>Completes when the token is cancelled.</summary>
+    internal static async Task WaitForAsync(CancellationToken stop)
+    {
+        TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using CancellationTokenRegistration registration = stop.Register(() => stopped.TrySetResult());
+        await stopped.Task;
+    }
+
+    [LoggerMessage(EventId = 20, Level = LogLevel.Information, Message = "Configuration {path} = {value} ({origin})")]
+    private static partial void LogValue(ILogger logger, string path, string value, string origin);
+}

@@ -1,0 +1,75 @@
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using QwenProxy.Core.Dialects.OpenAIChat;
+using QwenProxy.Core.Errors;
+using QwenProxy.Hosting;
+
+namespace QwenProxy.Endpoints;
+
+/// <summary><c>/healthz</c>, <c>/readyz</c>, <c>/metrics</c>: no key needed for the first two; and the answer to paths that are nobody's.</summary>
+internal sealed class OperationsEndpoints(ProxyRuntime runtime)
+{
+    public Task RunAsync(HttpContext http, string path)
+    {
+        bool read = HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method);
+        switch (path)
+        {
+            case "/healthz" when read: return WriteAsync(http, 200, "text/plain; charset=utf-8", "ok\n");
+            case "/readyz" when read: return ReadyAsync(http);
+            case "/metrics" when read: return MetricsAsync(http);
+        }
+
+        if (path == "/" || path == "/admin" || path.StartsWith("/admin/", StringComparison.Ordinal)) return GuardedAsync(http, path);
+        return NotFoundAsync(http, path);
+    }
+
+    private static Task WriteAsync(HttpContext http, int status, string type, string text) => WriteAsync(http, status, type, Encoding.UTF8.GetBytes(text));
+
+    private static async Task WriteAsync(HttpContext http, int status, string type, ReadOnlyMemory<byte> body)
+    {
+        http.Response.StatusCode = status;
+        http.Response.ContentType = type;
+        http.Response.ContentLength = body.Length;
+        if (!HttpMethods.IsHead(http.Request.Method)) await http.Response.Body.WriteAsync(body, http.RequestAborted);
+    }
+
+    private Task ReadyAsync(HttpContext http)
+    {
+        string? obstacle = runtime.WhyNotReady();
+        if (obstacle is null) return WriteAsync(http, 200, "text/plain; charset=utf-8", "ready\n");
+        http.Response.Headers.RetryAfter = "5";
+        return WriteAsync(http, 503, "text/plain; charset=utf-8", obstacle + "\n");
+    }
+
+    private Task MetricsAsync(HttpContext http)
+    {
+        // Metrics name accounts and models: with client keys set, only their holders read them; a local scraper needs none.
+        if (LocalPageGuard.Refuse(http, runtime.Snapshot) is not null && !ClientKeys.TryIdentify(http.Request, runtime.Snapshot.Clients, out _))
+        {
+            return WriteErrorAsync(http, OwnErrors.InvalidApiKey());
+        }
+
+        return WriteAsync(http, 200, "text/plain; version=0.0.4; charset=utf-8", runtime.Metrics.WritePrometheus());
+    }
+
+    private Task GuardedAsync(HttpContext http, string path)
+    {
+        if (LocalPageGuard.Refuse(http, runtime.Snapshot) is { } refusal)
+        {
+            ProxyError error = OwnErrors.InvalidRequest(refusal.Reason) with { Status = refusal.Status, Kind = FaultKind.ClientKeyInvalid };
+            return WriteErrorAsync(http, error);
+        }
+
+        return new AdminEndpoints(runtime).RunAsync(http, path);
+    }
+
+    private static Task NotFoundAsync(HttpContext http, string path)
+    {
+        string hint = path.StartsWith("/chat/", StringComparison.Ordinal) || path.StartsWith("/models", StringComparison.Ordinal)
+            ? " The API starts at /v1: set the base URL to http://HOST:PORT/v1."
+            : " The API is under /v1, operations are /healthz, /readyz and /metrics.";
+        return WriteErrorAsync(http, OwnErrors.InvalidRequest($"There is nothing at {http.Request.Method} {path}.{hint}") with { Status = 404 });
+    }
+
+    private static Task WriteErrorAsync(HttpContext http, ProxyError error) => WriteAsync(http, error.Status, "application/json", OpenAIErrors.Write(error));
+}

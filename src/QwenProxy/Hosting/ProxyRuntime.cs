@@ -1,0 +1,81 @@
+using Microsoft.Extensions.Logging;
+using QwenProxy.Catalogue;
+using QwenProxy.Configuration;
+using QwenProxy.Observability;
+using QwenProxy.Proxying;
+
+namespace QwenProxy.Hosting;
+
+/// <summary>Everything that lives as long as the program: the current configuration, the connections, the routes, the numbers.</summary>
+internal sealed class ProxyRuntime : IAsyncDisposable
+{
+    private readonly IdSource _ids;
+    private volatile ProxySnapshot _snapshot;
+
+    public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random)
+    {
+        _snapshot = snapshot;
+        LoggerFactory = loggers;
+        Logger = loggers.CreateLogger("QwenProxy");
+        Time = time;
+        _ids = new IdSource(random);
+        Authorizer = new AccountAuthorizer();
+        Models = new ModelDirectory(Transport, Authorizer, time, loggers.CreateLogger<ModelDirectory>());
+        Router = new Router(this, random);
+    }
+
+    public ProxySnapshot Snapshot => _snapshot;
+
+    public ILoggerFactory LoggerFactory { get; }
+
+    public ILogger Logger { get; }
+
+    public TimeProvider Time { get; }
+
+    public DrainState Drain { get; } = new();
+
+    public ProxyMetrics Metrics { get; } = new();
+
+    public UpstreamTransport Transport { get; init; } = new();
+
+    public AccountAuthorizer Authorizer { get; }
+
+    public ModelDirectory Models { get; }
+
+    public Router Router { get; }
+
+    /// <summary>Runs socket callbacks where they arrive instead of on the pool; see docs/performance.md.</summary>
+    public bool InlineScheduling { get; init; } = true;
+
+    public string NewRequestId() => _ids.Next("req_");
+
+    public string NewId(string prefix) => _ids.Next(prefix);
+
+    /// <summary>Background work begins: the server is listening.</summary>
+    public void Start()
+    {
+    }
+
+    /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
+    public void Apply(ProxySnapshot snapshot)
+    {
+        _snapshot = snapshot;
+        Router.Apply(snapshot);
+    }
+
+    /// <summary>Why a request could not be served now, in a person's words; null when it could.</summary>
+    public string? WhyNotReady()
+    {
+        if (Drain.IsDraining) return "The proxy is stopping.";
+        if (_snapshot.Accounts.IsEmpty) return "No account is configured. Run `qwen-proxy login`, or set DASHSCOPE_API_KEY, or QWEN_API_KEY with QWEN_BASE_URL.";
+        return Router.WhyNotReady();
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Transport.Dispose();
+        Metrics.Dispose();
+        Drain.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}

@@ -1,0 +1,36 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+using QwenProxy.Configuration;
+
+namespace QwenProxy.Observability;
+
+/// <summary>Where log lines go: stderr, readable on a terminal and as JSON lines elsewhere; and, when asked for, a rolling file in the data folder.</summary>
+internal static class Logging
+{
+    public static ILoggerFactory Create(ProxySnapshot snapshot, bool onTerminal) => LoggerFactory.Create(builder =>
+    {
+        builder.SetMinimumLevel(snapshot.Debug ? LogLevel.Debug : LogLevel.Information);
+        builder.AddFilter("Microsoft", LogLevel.Warning);
+        if (onTerminal)
+        {
+            builder.AddSimpleConsole(o =>
+            {
+                o.SingleLine = true;
+                o.TimestampFormat = "HH:mm:ss ";
+            });
+        }
+        else
+        {
+            builder.AddJsonConsole(o =>
+            {
+                o.UseUtcTimestamp = true;
+                o.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ";
+            });
+        }
+
+        // stdout belongs to data.
+        builder.Services.Configure<ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);
+        if (snapshot.Storage.LogToFile) builder.AddProvider(new RollingFileLogger(Path.Combine(snapshot.Storage.DataFolder, "logs", "proxy.log")));
+    });
+}

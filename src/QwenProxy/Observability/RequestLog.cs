@@ -1,0 +1,71 @@
+using Microsoft.Extensions.Logging;
+using QwenProxy.Core.Repair;
+
+namespace QwenProxy.Observability;
+
+/// <summary>
+/// What the proxy writes about requests. One Information line for each, at Settle; state transitions and decisions at Debug. No message has a
+/// place for text of a prompt or an answer, or for a key: what is not passed in cannot leak.
+/// </summary>
+internal static partial class RequestLog
+{
+    [LoggerMessage(
+        EventId = 1,
+        Level = LogLevel.Information,
+        Message = "{method} {path} {status} {end} model={model} served={served} account={account} client={client} address={address} agent={agent} "
+            + "stream={stream} attempts={attempts} resumes={resumes} requestBytes={requestBytes} responseBytes={responseBytes} upstreamBytes={upstreamBytes} "
+            + "ttfbMs={ttfbMs} durationMs={durationMs} inputTokens={inputTokens} outputTokens={outputTokens} request={requestId}")]
+    public static partial void Request(
+        ILogger logger,
+        string method,
+        string path,
+        int status,
+        string end,
+        string model,
+        string? served,
+        string? account,
+        string? client,
+        string address,
+        string agent,
+        bool stream,
+        int attempts,
+        int resumes,
+        long requestBytes,
+        long responseBytes,
+        long upstreamBytes,
+        double? ttfbMs,
+        double durationMs,
+        long? inputTokens,
+        long? outputTokens,
+        string requestId);
+
+    [LoggerMessage(EventId = 2, Level = LogLevel.Debug, Message = "request={requestId} attempt {attempt} at account={account} model={model}: {outcome}")]
+    public static partial void Attempt(ILogger logger, string requestId, int attempt, string account, string model, string outcome);
+
+    [LoggerMessage(EventId = 3, Level = LogLevel.Debug, Message = "request={requestId} waits {seconds} s before the next attempt: {why}")]
+    public static partial void Wait(ILogger logger, string requestId, double seconds, string why);
+
+    [LoggerMessage(EventId = 4, Level = LogLevel.Debug, Message = "request={requestId} stream broke after {events} events ({why}); {next}")]
+    public static partial void Broke(ILogger logger, string requestId, int events, string why, string next);
+
+    [LoggerMessage(EventId = 5, Level = LogLevel.Debug, Message = "request={requestId} repair {stage} {rule} {action} at {channel} event={number} bytes={bytes} {detail}")]
+    public static partial void Repair(ILogger logger, string requestId, string stage, string rule, RepairAction action, string channel, int number, int bytes, string? detail);
+
+    [LoggerMessage(EventId = 6, Level = LogLevel.Error, Message = "request={requestId} failed by a fault of this proxy")]
+    public static partial void Internal(ILogger logger, Exception fault, string requestId);
+
+    [LoggerMessage(EventId = 7, Level = LogLevel.Debug, Message = "request={requestId} quirk rule {rule} changed the request")]
+    public static partial void Quirk(ILogger logger, string requestId, string rule);
+
+    [LoggerMessage(EventId = 8, Level = LogLevel.Warning, Message = "Account {account} is signed out: {reason}")]
+    public static partial void SignedOut(ILogger logger, string account, string reason);
+
+    [LoggerMessage(EventId = 9, Level = LogLevel.Debug, Message = "Breaker of account={account} model={model}: now {state}")]
+    public static partial void Breaker(ILogger logger, string account, string model, string state);
+
+    [LoggerMessage(EventId = 10, Level = LogLevel.Debug, Message = "Account {account} cools until {until} for model={model}: {why}")]
+    public static partial void Cooldown(ILogger logger, string account, string model, DateTimeOffset until, string why);
+
+    [LoggerMessage(EventId = 11, Level = LogLevel.Warning, Message = "request={requestId} text of upstream and its token count differ: {detail}")]
+    public static partial void Audit(ILogger logger, string requestId, string detail);
+}

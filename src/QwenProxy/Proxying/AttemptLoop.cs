@@ -1,0 +1,106 @@
+using System.Buffers;
+using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Resilience;
+using QwenProxy.Hosting;
+using QwenProxy.Observability;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>What one attempt came to: something that has begun to answer, or the error that stands in its place.</summary>
+internal readonly record struct AttemptOutcome<T>(T? Answer, ProxyError? Error)
+    where T : class
+{
+    public static implicit operator AttemptOutcome<T>(ProxyError error) => new(null, error);
+
+    public static implicit operator AttemptOutcome<T>(T answer) => new(answer, null);
+}
+
+/// <summary>Whom one attempt asks, with what right.</summary>
+internal readonly record struct AttemptTarget(AccountSnapshot Account, NextStep.Ask Ask, Uri BaseUrl, string? Token)
+{
+    /// <summary>A URL below the account's base URL; <paramref name="path"/> begins with a slash and may carry a query.</summary>
+    public string Url(string path) => BaseUrl.AbsoluteUri.TrimEnd('/') + path;
+}
+
+/// <summary>4 Lease, 5 Authorize and 6 Send, as often as the attempt policy allows, until one attempt begins to answer.</summary>
+internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, RouteSession route)
+{
+    /// <summary>Sends by <paramref name="send"/>, which returns once upstream has said something or has failed.</summary>
+    public async Task<AttemptOutcome<T>> RunAsync<T>(Func<AttemptTarget, Task<AttemptOutcome<T>>> send)
+        where T : class
+    {
+        while (true)
+        {
+            NextStep step = route.Next();
+            if (step is NextStep.GiveUp end) return end.Error;
+            NextStep.Ask ask = (NextStep.Ask)step;
+            if (ask.Delay > TimeSpan.Zero)
+            {
+                RequestLog.Wait(runtime.Logger, exchange.RequestId, Math.Round(ask.Delay.TotalSeconds, 2), route.LastFailure);
+                await WithKeepAliveAsync(DelayAsync(ask.Delay));
+            }
+
+            // 4 Lease. When another request took a half-open breaker's one probe first, the next step is decided anew.
+            if (!route.TryLease(ask, out AccountSnapshot? account)) continue;
+            AttemptOutcome<T> outcome = await WithKeepAliveAsync(AttemptAsync(account, ask, send));
+            if (outcome.Error is not { } error) return outcome;
+            route.Failed(error);
+        }
+    }
+
+    private async Task<AttemptOutcome<T>> AttemptAsync<T>(AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, Task<AttemptOutcome<T>>> send)
+        where T : class
+    {
+        exchange.Attempts++;
+        exchange.Account = account.Name;
+        exchange.ServedModel = ask.Model;
+
+        AttemptOutcome<T> outcome = await AuthorizedAsync(account, ask, send);
+        string said = outcome.Error is { } error ? $"{error.Kind} {error.Status}" : "answers";
+        RequestLog.Attempt(runtime.Logger, exchange.RequestId, exchange.Attempts, account.Name, ask.Model, said);
+        runtime.Metrics.AttemptEnded(account.Name, outcome.Error?.Kind.ToString() ?? "ok");
+        return outcome;
+    }
+
+    /// <summary>5 Authorize; and once more when upstream refuses a token that can be renewed.</summary>
+    private async Task<AttemptOutcome<T>> AuthorizedAsync<T>(AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, Task<AttemptOutcome<T>>> send)
+        where T : class
+    {
+        Authorization authorization = await runtime.Authorizer.AuthorizeAsync(account, exchange.Token);
+        if (authorization.Error is { } refused) return refused;
+        AttemptOutcome<T> outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token));
+        if (outcome.Error is not { } error || !await runtime.Authorizer.RecoverAsync(account, authorization, error, exchange.Token)) return outcome;
+        authorization = await runtime.Authorizer.AuthorizeAsync(account, exchange.Token);
+        if (authorization.Error is not null) return outcome;
+        return await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token));
+    }
+
+    private async Task<bool> DelayAsync(TimeSpan delay)
+    {
+        await Task.Delay(delay, runtime.Time, exchange.Token);
+        return true;
+    }
+
+    /// <summary>
+    /// While upstream has said nothing, a streaming client hears a keep-alive now and then. The first one commits the status but not the answer:
+    /// attempts go on behind it.
+    /// </summary>
+    private async Task<TResult> WithKeepAliveAsync<TResult>(Task<TResult> work)
+    {
+        if (exchange.Answer is not { IsStream: true } answer) return await work;
+        while (true)
+        {
+            try
+            {
+                return await work.WaitAsync(exchange.Snapshot.Timeouts.KeepAlive, runtime.Time);
+            }
+            catch (TimeoutException) when (!work.IsCompleted)
+            {
+                ResponseHeads.WriteStream(exchange, upstream: null);
+                exchange.Output.Write(answer.KeepAlive.Span);
+                await exchange.Output.FlushAsync(exchange.Token);
+            }
+        }
+    }
+}

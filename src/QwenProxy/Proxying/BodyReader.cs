@@ -1,0 +1,64 @@
+using System.IO.Compression;
+using Microsoft.AspNetCore.Http;
+using QwenProxy.Core.Errors;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>One bounded read of a request body. The limit counts the bytes on the wire and, for a compressed body, also what they unpack to.</summary>
+internal static class BodyReader
+{
+    /// <summary>Returns null when all went well; the body is then in <paramref name="into"/>.</summary>
+    public static async ValueTask<ProxyError?> ReadAsync(HttpRequest request, PooledBytes into, int limitBytes, CancellationToken cancellationToken)
+    {
+        if (request.ContentLength > limitBytes) return OwnErrors.RequestTooLarge(limitBytes);
+        Stream source = request.Body;
+        string encoding = request.Headers.ContentEncoding.ToString();
+        try
+        {
+            using Stream? unpacked = Unpack(source, encoding, out bool known);
+            if (!known)
+            {
+                return OwnErrors.InvalidRequest($"The request body has the content encoding \"{encoding}\", which this proxy does not read. Send it plain or as gzip, deflate or br.") with { Status = 415 };
+            }
+
+            if (unpacked is null) into.GetMemory((int)Math.Min(request.ContentLength ?? 0, limitBytes) + 1);
+            return await FillAsync(unpacked ?? source, into, limitBytes, cancellationToken) ? null : OwnErrors.RequestTooLarge(limitBytes);
+        }
+        catch (BadHttpRequestException fault)
+        {
+            return fault.StatusCode == StatusCodes.Status413PayloadTooLarge ? OwnErrors.RequestTooLarge(limitBytes) : OwnErrors.InvalidRequest(fault.Message) with { Status = fault.StatusCode };
+        }
+        catch (InvalidDataException)
+        {
+            return OwnErrors.InvalidRequest($"The request body says it is {encoding}, but it cannot be unpacked.");
+        }
+    }
+
+    private static async ValueTask<bool> FillAsync(Stream source, PooledBytes into, int limitBytes, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Memory<byte> room = into.GetMemory(Math.Clamp(into.Length, 4096, 1024 * 1024));
+            int read = await source.ReadAsync(room, cancellationToken);
+            if (read == 0) return true;
+            into.Advance(read);
+            if (into.Length > limitBytes) return false;
+        }
+    }
+
+    private static Stream? Unpack(Stream source, string encoding, out bool known)
+    {
+        known = true;
+        switch (encoding.ToLowerInvariant())
+        {
+            case "" or "identity": return null;
+            case "gzip" or "x-gzip": return new GZipStream(source, CompressionMode.Decompress, leaveOpen: true);
+            case "deflate": return new ZLibStream(source, CompressionMode.Decompress, leaveOpen: true);
+            case "br": return new BrotliStream(source, CompressionMode.Decompress, leaveOpen: true);
+            default:
+                known = false;
+                return null;
+        }
+    }
+}

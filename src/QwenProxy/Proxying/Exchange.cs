@@ -1,0 +1,131 @@
+using Microsoft.AspNetCore.Http;
+using QwenProxy.Configuration;
+using QwenProxy.Core.Dialects;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Repair;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>
+/// One request of one client from Accept to Settle: what it began with, what has become of it, and the token that ends it.
+/// Everything that runs for the request hangs on <see cref="Token"/>.
+/// </summary>
+internal sealed class Exchange : IDisposable
+{
+    private readonly CancellationTokenSource _end;
+    private readonly ITimer _lifetime;
+    private readonly CancellationToken _clientGone;
+    private readonly CancellationToken _drained;
+    private TimeSpan _limit;
+    private bool _limitReached;
+    private byte[] _usage = [];
+    private int _usageLength;
+
+    public Exchange(HttpContext http, ProxySnapshot snapshot, TimeProvider time, string requestId, CancellationToken drained)
+    {
+        Http = http;
+        Snapshot = snapshot;
+        Time = time;
+        RequestId = requestId;
+        StartedAt = time.GetTimestamp();
+        Output = new CountingWriter(http.Response.BodyWriter);
+        _clientGone = http.RequestAborted;
+        _drained = drained;
+        _end = CancellationTokenSource.CreateLinkedTokenSource(_clientGone, drained);
+        _lifetime = time.CreateTimer(static state => ((Exchange)state!).EndByLimit(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    public HttpContext Http { get; }
+
+    /// <summary>The configuration this request began with; a reload does not touch it.</summary>
+    public ProxySnapshot Snapshot { get; }
+
+    public TimeProvider Time { get; }
+
+    public string RequestId { get; }
+
+    public long StartedAt { get; }
+
+    /// <summary>Ends when the client hangs up, the whole request takes too long, or a drain runs out.</summary>
+    public CancellationToken Token => _end.Token;
+
+    public CountingWriter Output { get; }
+
+    public PooledBytes Body { get; } = new();
+
+    /// <summary>How the client is answered; null until Parse.</summary>
+    public DownstreamAnswer? Answer { get; set; }
+
+    public RepairReport Repairs { get; } = new();
+
+    /// <summary>The model as the client wrote it; empty until the body was read.</summary>
+    public string AskedModel { get; set; } = "";
+
+    public string? ServedModel { get; set; }
+
+    public string? Account { get; set; }
+
+    public string? ClientName { get; set; }
+
+    public bool IsStreaming { get; set; }
+
+    public int Attempts { get; set; }
+
+    public int Resumes { get; set; }
+
+    public long UpstreamBytes { get; private set; }
+
+    /// <summary>When the first byte of the answer was written; 0 before.</summary>
+    public long FirstByteAt { get; set; }
+
+    public ProxyError? Error { get; set; }
+
+    /// <summary>The last usage object upstream sent, as it came; empty when there was none.</summary>
+    public ReadOnlyMemory<byte> Usage => _usage.AsMemory(0, _usageLength);
+
+    public bool ClientIsGone => _clientGone.IsCancellationRequested;
+
+    public void LimitLifetime(TimeSpan limit)
+    {
+        _limit = limit;
+        TimeSpan left = limit - Time.GetElapsedTime(StartedAt);
+        _lifetime.Change(left > TimeSpan.Zero ? left : TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>What ended <see cref="Token"/>, as an error.</summary>
+    public ProxyError EndError() =>
+        _clientGone.IsCancellationRequested ? OwnErrors.ClientGone()
+        : _limitReached ? OwnErrors.LifetimeLimit(_limit, IsStreaming)
+        : _drained.IsCancellationRequested ? OwnErrors.Draining(TimeSpan.FromSeconds(5))
+        : OwnErrors.ClientGone();
+
+    public void CountUpstream(int bytes) => UpstreamBytes += bytes;
+
+    public void KeepUsage(ReadOnlySpan<byte> usage)
+    {
+        if (_usage.Length < usage.Length) _usage = new byte[Math.Max(512, usage.Length)];
+        usage.CopyTo(_usage);
+        _usageLength = usage.Length;
+    }
+
+    public void Dispose()
+    {
+        _lifetime.Dispose();
+        _end.Dispose();
+        Body.Dispose();
+    }
+
+    private void EndByLimit()
+    {
+        _limitReached = true;
+        try
+        {
+            _end.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The request ended while its timer fired: nothing is left to cancel.
+        }
+    }
+}

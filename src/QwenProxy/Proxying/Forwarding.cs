@@ -1,0 +1,163 @@
+using System.Net;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using QwenProxy.Core.Errors;
+using QwenProxy.Endpoints;
+using QwenProxy.Hosting;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>
+/// Any other <c>/v1/…</c>: forwarded to the account that serves the model, with its credentials, body and query untouched. The answer is copied as
+/// it comes; only an error that is no JSON object is put into words that the client can read.
+/// </summary>
+internal sealed class Forwarding(ProxyRuntime runtime)
+{
+    private const int MaxErrorBytes = 1024 * 1024;
+    private static readonly OpenAIChatClient Dialect = new();
+    private readonly Lifecycle _lifecycle = new(runtime);
+
+    public Task RunAsync(HttpContext http) => _lifecycle.RunAsync(http, Dialect, ServeAsync);
+
+    private async Task<ProxyError?> ServeAsync(Exchange exchange, ClientDialect dialect)
+    {
+        exchange.LimitLifetime(exchange.Snapshot.Timeouts.Streaming);
+        ByteRange model = FindModel(exchange.Body.Span);
+        exchange.AskedModel = model.IsEmpty ? "" : Plain(model.In(exchange.Body.Span));
+        using RouteSession route = runtime.Router.Open(exchange, exchange.AskedModel, exchange.Body.Memory, default);
+        AttemptOutcome<ForwardedAnswer> outcome = await new AttemptLoop(runtime, exchange, route).RunAsync(target => SendAsync(exchange, target, model));
+        if (outcome.Answer is not { } answer) return outcome.Error;
+        using (answer)
+        {
+            ProxyError? fault = await CopyAsync(exchange, answer);
+            if (fault is null) route.Succeeded();
+            else route.Failed(fault);
+            return fault;
+        }
+    }
+
+    private static string Plain(ReadOnlySpan<byte> token)
+    {
+        using PooledBytes text = new(token.Length);
+        JsonText.Unescape(token[1..^1], text);
+        return Encoding.UTF8.GetString(text.Span);
+    }
+
+    /// <summary>The place of a JSON body's <c>model</c> string; empty for any other body.</summary>
+    private static ByteRange FindModel(ReadOnlySpan<byte> body)
+    {
+        int start = JsonScanner.SkipSpace(body, 0);
+        if (start >= body.Length || body[start] != '{') return default;
+        JsonScanner members = new(body);
+        while (members.MoveNext())
+        {
+            if (members.NameIs("model"u8) && members.Value.Length > 2 && body[members.Value.Start] == '"') return members.Value;
+        }
+
+        return default;
+    }
+
+    private async Task<AttemptOutcome<ForwardedAnswer>> SendAsync(Exchange exchange, AttemptTarget target, ByteRange model)
+    {
+        HttpRequest client = exchange.Http.Request;
+        using HttpRequestMessage request = new(new HttpMethod(client.Method), target.Url(client.Path.Value!["/v1".Length..] + client.QueryString.Value));
+        request.Version = HttpVersion.Version11;
+        request.VersionPolicy = HttpVersionPolicy.RequestVersionOrHigher;
+        if (exchange.Body.Length > 0 || client.ContentLength == 0)
+        {
+            // The model's name is the one thing that may differ, and only where an alias or an account's name was asked for.
+            JsonSplice splice = new();
+            if (!model.IsEmpty && target.Ask.Model != exchange.AskedModel) splice.Replace(model, Quote(target.Ask.Model));
+            request.Content = new SplicedContent(exchange.Body.Memory, splice, client.ContentType);
+        }
+
+        if (client.Headers.Accept.Count > 0) request.Headers.TryAddWithoutValidation("Accept", (IEnumerable<string?>)client.Headers.Accept);
+        HeaderAllowList.CopyToUpstream(client, request);
+        HeaderAllowList.ApplyAccount(target.Account, request, target.Token);
+        return await HeadAsync(exchange, request);
+    }
+
+    private async Task<AttemptOutcome<ForwardedAnswer>> HeadAsync(Exchange exchange, HttpRequestMessage request)
+    {
+        TimeSpan idle = exchange.Snapshot.Timeouts.Idle;
+        CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(exchange.Token);
+        using Deadline deadline = new(runtime.Time, idle, cancel);
+        HttpResponseMessage? response = null;
+        try
+        {
+            response = await runtime.Transport.SendAsync(request, exchange.Snapshot, cancel.Token);
+            if (response.IsSuccessStatusCode || (int)response.StatusCode is >= 300 and < 400) return new ForwardedAnswer(response, cancel);
+            using PooledBytes text = new();
+            Stream body = await UpstreamCall.OpenBodyAsync(response, cancel.Token);
+            await UpstreamCall.ReadAtMostAsync(body, text, MaxErrorBytes, cancel.Token);
+            ProxyError error = UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, exchange.ServedModel, runtime.Time.GetUtcNow());
+            UpstreamTransport.Release(response);
+            cancel.Dispose();
+            return error;
+        }
+        catch (Exception failure) when (failure is HttpRequestException or IOException or OperationCanceledException or InvalidDataException)
+        {
+            if (response is not null) UpstreamTransport.Release(response);
+            cancel.Dispose();
+            exchange.Token.ThrowIfCancellationRequested();
+            return TransportFaults.Explain(failure, deadline.Passed ? idle : null, headersCame: response is not null, exchange.Snapshot.Timeouts.Connect);
+        }
+    }
+
+    private async Task<ProxyError?> CopyAsync(Exchange exchange, ForwardedAnswer answer)
+    {
+        HttpResponseMessage upstream = answer.Response;
+        HttpResponse client = exchange.Http.Response;
+        client.StatusCode = (int)upstream.StatusCode;
+        HeaderAllowList.CopyToClient(upstream, client);
+        if (upstream.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type)) client.ContentType = type.ToString();
+        if (upstream.Content.Headers.NonValidated.TryGetValues("Content-Encoding", out var encoding)) client.Headers.ContentEncoding = encoding.ToString();
+        client.ContentLength = upstream.Content.Headers.ContentLength;
+        ResponseHeads.WriteOwn(exchange);
+        exchange.FirstByteAt = runtime.Time.GetTimestamp();
+        TimeSpan idle = exchange.Snapshot.Timeouts.Idle;
+        using Deadline silence = new(runtime.Time, idle, answer.Cancel);
+        try
+        {
+            Stream body = await upstream.Content.ReadAsStreamAsync(answer.Cancel.Token);
+            while (true)
+            {
+                int read = await body.ReadAsync(exchange.Output.GetMemory(16 * 1024), answer.Cancel.Token);
+                if (read == 0) break;
+                exchange.Output.Advance(read);
+                exchange.CountUpstream(read);
+                await exchange.Output.FlushAsync(exchange.Token);
+                silence.Restart(idle);
+            }
+
+            await exchange.Output.FlushAsync(exchange.Token);
+            return null;
+        }
+        catch (Exception failure) when (failure is HttpRequestException or IOException or OperationCanceledException)
+        {
+            exchange.Token.ThrowIfCancellationRequested();
+            return silence.Passed ? OwnErrors.IdleTimeout(idle) : OwnErrors.Cut(failure);
+        }
+    }
+
+    private static byte[] Quote(string text)
+    {
+        using PooledBytes bytes = new(text.Length + 16);
+        JsonText.WriteString(Encoding.UTF8.GetBytes(text), bytes);
+        return bytes.Span.ToArray();
+    }
+
+    private sealed class ForwardedAnswer(HttpResponseMessage response, CancellationTokenSource cancel) : IDisposable
+    {
+        public HttpResponseMessage Response => response;
+
+        public CancellationTokenSource Cancel => cancel;
+
+        public void Dispose()
+        {
+            UpstreamTransport.Release(response);
+            cancel.Dispose();
+        }
+    }
+}

@@ -1,0 +1,29 @@
+using System.Buffers;
+using QwenProxy.Core.Dialects;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Requests;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>A client's request after Parse: the middle form that every upstream is asked with, and how the client wants to be answered.</summary>
+/// <param name="Chat">The request as an OpenAI chat request.</param>
+/// <param name="Stream">The client wants a stream.</param>
+/// <param name="CreateAnswer">Makes the answer's encoder over an output; called once per exchange.</param>
+internal sealed record IncomingRequest(ChatRequest Chat, bool Stream, Func<IBufferWriter<byte>, DownstreamAnswer> CreateAnswer)
+{
+    /// <summary>The query string that goes upstream, with its question mark; a translated request has none.</summary>
+    public string Query { get; init; } = "";
+}
+
+/// <summary>One wire API that clients speak: how its requests are read and how its errors look.</summary>
+internal abstract class ClientDialect
+{
+    /// <summary>The name used in logs and metrics.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Reads the body that Accept left in the exchange. Null when the client made a mistake, told in <paramref name="fault"/>.</summary>
+    public abstract IncomingRequest? Parse(Exchange exchange, out ProxyError? fault);
+
+    /// <summary>The error as this dialect's JSON body.</summary>
+    public abstract byte[] WriteError(ProxyError error);
+}

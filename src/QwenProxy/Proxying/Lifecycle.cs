@@ -1,0 +1,144 @@
+using Microsoft.AspNetCore.Http;
+using QwenProxy.Configuration;
+using QwenProxy.Core.Errors;
+using QwenProxy.Endpoints;
+using QwenProxy.Hosting;
+using QwenProxy.Observability;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>
+/// The life of a request, in the order of its phases:
+/// 1 Accept, 2 Parse, 3 Route (here); 4 Lease, 5 Authorize, 6 Send, 7 first Frame (<see cref="AnswerLoop"/> and <see cref="UpstreamCall"/>);
+/// 8 Frame, 9 Decode, 10 Repair, 11 Encode, 12 Commit and Flush (<see cref="StreamPump"/>); and whatever happens, once, Settle.
+/// </summary>
+internal sealed class Lifecycle(ProxyRuntime runtime)
+{
+    /// <summary>How long a failed stream's error event may take to reach the client before the connection is closed.</summary>
+    private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(100);
+
+    public Task RunAsync(HttpContext http, ClientDialect dialect) => RunAsync(http, dialect, ServeChatAsync);
+
+    /// <summary>The same frame around another kind of work: Accept before it, errors and Settle after it.</summary>
+    public async Task RunAsync(HttpContext http, ClientDialect dialect, Func<Exchange, ClientDialect, Task<ProxyError?>> serve)
+    {
+        using Exchange exchange = new(http, runtime.Snapshot, runtime.Time, runtime.NewRequestId(), runtime.Drain.End);
+        http.Response.Headers["x-request-id"] = exchange.RequestId;
+        bool entered = false;
+        runtime.Metrics.RequestBegan();
+        try
+        {
+            ProxyError? error = Admit(exchange, out entered) ?? await AcceptAsync(exchange) ?? await serve(exchange, dialect);
+            if (error is not null) await FailAsync(exchange, dialect, error);
+        }
+        catch (OperationCanceledException) when (exchange.Token.IsCancellationRequested)
+        {
+            await FailAsync(exchange, dialect, exchange.EndError());
+        }
+        catch (Exception fault) when (fault is not OperationCanceledException || !exchange.ClientIsGone)
+        {
+            if (!exchange.ClientIsGone) RequestLog.Internal(runtime.Logger, fault, exchange.RequestId);
+            await FailAsync(exchange, dialect, exchange.ClientIsGone ? OwnErrors.ClientGone() : OwnErrors.Internal());
+        }
+        finally
+        {
+            if (entered) runtime.Drain.Leave();
+            Settlement.Settle(runtime, exchange, dialect.Name);
+            exchange.Answer?.Dispose();
+        }
+    }
+
+    /// <summary>1 Accept, first half: what can be said without reading the body.</summary>
+    private ProxyError? Admit(Exchange exchange, out bool entered)
+    {
+        entered = false;
+        ProxySnapshot snapshot = exchange.Snapshot;
+        if (runtime.Drain.IsDraining) return OwnErrors.Draining(TimeSpan.FromSeconds(5));
+        if (!ClientKeys.TryIdentify(exchange.Http.Request, snapshot.Clients, out ClientSnapshot? client)) return OwnErrors.InvalidApiKey();
+        exchange.ClientName = client?.Name;
+        int headerBytes = 0;
+        foreach ((string name, var values) in exchange.Http.Request.Headers)
+        {
+            headerBytes += name.Length + 4;
+            foreach (string? value in values) headerBytes += value?.Length ?? 0;
+        }
+
+        if (headerBytes > snapshot.Limits.HeaderBytes)
+        {
+            return OwnErrors.RequestTooLarge(snapshot.Limits.HeaderBytes) with
+            {
+                Status = StatusCodes.Status431RequestHeaderFieldsTooLarge,
+                Message = $"The request's headers are larger than {snapshot.Limits.HeaderBytes / 1024} KiB. Send fewer or shorter headers.",
+            };
+        }
+
+        entered = runtime.Drain.TryEnter(snapshot.Limits.ConcurrentRequests);
+        return entered ? null : OwnErrors.TooManyRequests(snapshot.Limits.ConcurrentRequests, TimeSpan.FromSeconds(1));
+    }
+
+    /// <summary>1 Accept, second half: one bounded read of the body.</summary>
+    private static async ValueTask<ProxyError?> AcceptAsync(Exchange exchange) =>
+        await BodyReader.ReadAsync(exchange.Http.Request, exchange.Body, exchange.Snapshot.Limits.BodyBytes, exchange.Token);
+
+    private async Task<ProxyError?> ServeChatAsync(Exchange exchange, ClientDialect dialect)
+    {
+        // 2 Parse
+        IncomingRequest? incoming = dialect.Parse(exchange, out ProxyError? fault);
+        if (incoming is null) return fault;
+        exchange.IsStreaming = incoming.Stream;
+        exchange.AskedModel = incoming.Chat.Model;
+        TimeoutsSnapshot timeouts = exchange.Snapshot.Timeouts;
+        exchange.LimitLifetime(incoming.Stream ? timeouts.Streaming : timeouts.Request);
+
+        // 3 Route
+        using RouteSession route = runtime.Router.Open(exchange, incoming.Chat.Model, incoming.Chat.Body, incoming.Chat.Messages.In(incoming.Chat.Body.Span));
+
+        // 4 … 12
+        return await new AnswerLoop(runtime, exchange, incoming, route).RunAsync();
+    }
+
+    /// <summary>
+    /// Tells the client in its dialect: as a JSON body while nothing was sent, as an error event afterwards. A failed stream ends by closing the
+    /// connection without the end of the body, since half of the clients take an orderly end for a whole answer.
+    /// </summary>
+    private async Task FailAsync(Exchange exchange, ClientDialect dialect, ProxyError error)
+    {
+        exchange.Error = error;
+        if (exchange.ClientIsGone) return;
+        HttpContext http = exchange.Http;
+        if (!http.Response.HasStarted && exchange.Output.Written == 0)
+        {
+            ResponseHeads.WriteFailure(exchange, error);
+            byte[] body = dialect.WriteError(error);
+            http.Response.ContentType = "application/json";
+            http.Response.ContentLength = body.Length;
+            using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
+            using Deadline deadline = new(runtime.Time, TimeSpan.FromSeconds(10), limit);
+            await WriteOrGiveUpAsync(async () => await http.Response.Body.WriteAsync(body, limit.Token));
+            return;
+        }
+
+        using CancellationTokenSource last = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
+        using Deadline lastDeadline = new(runtime.Time, TimeSpan.FromSeconds(2), last);
+        await WriteOrGiveUpAsync(async () =>
+        {
+            if (exchange.Answer is { IsStream: true } answer) answer.WriteError(error);
+            await exchange.Output.FlushAsync(last.Token);
+            await Task.Delay(LastWords, runtime.Time, last.Token);
+        });
+        http.Abort();
+    }
+
+    /// <summary>The client may be gone by now or read nothing any more; then there is nobody left to tell.</summary>
+    private static async Task WriteOrGiveUpAsync(Func<Task> write)
+    {
+        try
+        {
+            await write();
+        }
+        catch (Exception gone) when (gone is OperationCanceledException or IOException or ObjectDisposedException)
+        {
+            // Settle reports the failure that led here; that its text was not read either is no second one.
+        }
+    }
+}

@@ -1,0 +1,113 @@
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Primitives;
+using QwenProxy.Configuration;
+using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Resilience;
+using QwenProxy.Hosting;
+using QwenProxy.Observability;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>3 Route: from a model's name to the accounts that may serve it, over the configuration of the moment and how the accounts are doing.</summary>
+internal sealed class Router(ProxyRuntime runtime, Random random)
+{
+    private RouteTable _table = TableOf(runtime.Snapshot);
+    private ProxySnapshot _tableOf = runtime.Snapshot;
+
+    public AccountPool Pool { get; } = new(runtime.Snapshot.Breaker.Failures, TimeSpan.FromSeconds(runtime.Snapshot.Breaker.OpenSeconds));
+
+    public void Apply(ProxySnapshot snapshot)
+    {
+        RouteTable table = TableOf(snapshot);
+        _tableOf = snapshot;
+        Volatile.Write(ref _table, table);
+    }
+
+    public RouteTable Table => Volatile.Read(ref _table);
+
+    /// <summary>Opens the way of one request. Its account list is that of the configuration the request began with.</summary>
+    public RouteSession Open(Exchange exchange, string model, ReadOnlyMemory<byte> body, ReadOnlySpan<byte> messages)
+    {
+        RouteTable table = ReferenceEquals(exchange.Snapshot, _tableOf) ? Table : TableOf(exchange.Snapshot);
+        RoutePlan plan = model.Length > 0 ? table.Resolve(model) : AnyModel(table);
+        ulong? affinity = table.Accounts.Length > 1 ? AffinityKey.From(name => Header(exchange, name), messages) : null;
+        RetrySnapshot retry = exchange.Snapshot.Retry;
+        AttemptPolicy policy = new(new AttemptLimits(retry.MaxAttempts, TimeSpan.FromSeconds(retry.MaxWaitSeconds)), random);
+        return new RouteSession(runtime, exchange, Pool, policy, plan, affinity, FirstTokenRule.EstimateTokens(body.Length));
+    }
+
+    /// <summary>Why no request could be served now; null when one could.</summary>
+    public string? WhyNotReady()
+    {
+        foreach (AccountSnapshot account in Table.Accounts)
+        {
+            if (runtime.Authorizer.WhyUnusable(account) is null) return null;
+        }
+
+        return Table.Accounts.Select(runtime.Authorizer.WhyUnusable).FirstOrDefault(why => why is not null);
+    }
+
+    private static RouteTable TableOf(ProxySnapshot snapshot) => new(snapshot.Accounts, snapshot.Models.Aliases, snapshot.Models.Fallbacks);
+
+    /// <summary>A request that names no model (a file upload, a list) may go to any account.</summary>
+    private static RoutePlan AnyModel(RouteTable table) => new("", "", table.Accounts.IsEmpty ? [] : [new ModelAccounts("", table.Accounts)]);
+
+    private static string? Header(Exchange exchange, string name) =>
+        exchange.Http.Request.Headers.TryGetValue(name, out StringValues value) && value.Count > 0 ? value[0] : null;
+}
+
+/// <summary>The way of one request through the accounts: what was tried, what is leased now, what comes next.</summary>
+internal sealed class RouteSession(
+    ProxyRuntime runtime, Exchange exchange, AccountPool pool, AttemptPolicy policy, RoutePlan plan, ulong? affinity, long promptTokens) : IDisposable
+{
+    private readonly AttemptHistory _history = new();
+    private Lease? _lease;
+
+    /// <summary>Why the last attempt failed, for the log.</summary>
+    public string LastFailure => _history.Last is { } last ? $"{last.Error.Kind} at {last.Account}" : "";
+
+    /// <summary>Whom to ask next, or what to tell the client.</summary>
+    public NextStep Next()
+    {
+        if (exchange.Snapshot.Accounts.IsEmpty) return new NextStep.GiveUp(OwnErrors.NoAccount());
+        if (plan.IsEmpty) return new NextStep.GiveUp(OwnErrors.ModelNotFound(exchange.AskedModel));
+        DateTimeOffset now = runtime.Time.GetUtcNow();
+        return policy.Decide(_history, pool.View(plan, affinity, now), now);
+    }
+
+    /// <summary>Takes the lease. False when somebody else took a half-open breaker's one probe in the meantime: then ask again.</summary>
+    public bool TryLease(NextStep.Ask ask, [NotNullWhen(true)] out AccountSnapshot? account)
+    {
+        account = plan.Find(ask.Account)!;
+        return pool.TryLease(ask.Account, ask.Model, runtime.Time.GetUtcNow(), out _lease);
+    }
+
+    public TimeSpan FirstTokenDeadline(NextStep.Ask ask)
+    {
+        TimeoutsSnapshot timeouts = exchange.Snapshot.Timeouts;
+        return FirstTokenRule.Deadline(timeouts.FirstToken, ask.AnotherCouldServe, promptTokens, timeouts.Idle);
+    }
+
+    public void Succeeded() => Settle(null);
+
+    /// <summary>The attempt failed: reported by blame to breaker and cooldowns, and remembered for the next decision.</summary>
+    public void Failed(ProxyError error)
+    {
+        if (_lease is not { } lease) return;
+        _history.Failed(lease.Account, lease.Model, error);
+        Settle(error);
+    }
+
+    /// <summary>An attempt without verdict (the client left) holds nothing against the account.</summary>
+    public void Dispose() => _lease?.Dispose();
+
+    private void Settle(ProxyError? error)
+    {
+        if (_lease is not { } lease) return;
+        _lease = null;
+        Core.Accounts.Settlement change = lease.Settle(error, runtime.Time.GetUtcNow());
+        if (change.Breaker is { } state) RequestLog.Breaker(runtime.Logger, lease.Account, lease.Model, state.ToString());
+        if (change.Cooldown is { } cooldown) RequestLog.Cooldown(runtime.Logger, lease.Account, cooldown.Model ?? "*", cooldown.Until, cooldown.Kind.ToString());
+    }
+}

@@ -1,0 +1,167 @@
+using System.IO.Compression;
+using System.Net;
+using QwenProxy.Core.Dialects.OpenAIChat;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Events;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>
+/// Send and first Frame of one attempt at a chat stream: from the request until upstream has said something or has failed. Nothing of it has
+/// reached the client, so whatever goes wrong here may be tried again.
+/// </summary>
+internal sealed class UpstreamCall(UpstreamTransport transport, Exchange exchange)
+{
+    private const int MaxErrorBytes = 1024 * 1024;
+    private const int MaxPreambleBytes = 64 * 1024;
+
+    /// <summary>Sends and waits for the first event, at most <paramref name="firstToken"/>.</summary>
+    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(HttpRequestMessage request, TimeSpan firstToken)
+    {
+        CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(exchange.Token);
+        Deadline deadline = new(exchange.Time, firstToken, cancel);
+        HttpResponseMessage? response = null;
+        UpstreamStream? begun = null;
+        try
+        {
+            response = await transport.SendAsync(request, exchange.Snapshot, cancel.Token);
+            AttemptOutcome<UpstreamStream> outcome = await ReadAnswerAsync(response, cancel);
+            begun = outcome.Answer;
+            return outcome;
+        }
+        catch (Exception failure) when (failure is HttpRequestException or IOException or OperationCanceledException or InvalidDataException)
+        {
+            exchange.Token.ThrowIfCancellationRequested();
+            return TransportFaults.Explain(failure, deadline.Passed ? firstToken : null, headersCame: response is not null, exchange.Snapshot.Timeouts.Connect);
+        }
+        finally
+        {
+            deadline.Dispose();
+            if (begun is null)
+            {
+                if (response is not null) UpstreamTransport.Release(response);
+                cancel.Dispose();
+            }
+        }
+    }
+
+    /// <summary>A body that is packed is unpacked here: the frames inside are what has to be read.</summary>
+    public static async Task<Stream> OpenBodyAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        Stream body = await response.Content.ReadAsStreamAsync(cancellationToken);
+        foreach (string encoding in response.Content.Headers.ContentEncoding.Reverse())
+        {
+            body = encoding.ToLowerInvariant() switch
+            {
+                "gzip" or "x-gzip" => new GZipStream(body, CompressionMode.Decompress),
+                "br" => new BrotliStream(body, CompressionMode.Decompress),
+                "deflate" => new ZLibStream(body, CompressionMode.Decompress),
+                "identity" => body,
+                _ => throw new InvalidDataException($"The upstream's body has the unknown encoding {encoding}."),
+            };
+        }
+
+        return body;
+    }
+
+    private async Task<AttemptOutcome<UpstreamStream>> ReadAnswerAsync(HttpResponseMessage response, CancellationTokenSource cancel)
+    {
+        Stream body = await OpenBodyAsync(response, cancel.Token);
+        if (response.StatusCode != HttpStatusCode.OK && (int)response.StatusCode is < 200 or > 299) return await ReadErrorAsync(response, body, cancel.Token);
+        SseFrameReader reader = new(exchange.Snapshot.Limits.EventBytes);
+        ChatEvent first = new();
+        bool keep = false;
+        try
+        {
+            string? type = response.Content.Headers.ContentType?.MediaType;
+            if (type is not null && !type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase))
+            {
+                reader.Dispose();
+                return await ReadWholeAsync(response, body, cancel);
+            }
+
+            using PooledBytes silent = new(256);
+            ProxyError? fault = await ReadFirstEventAsync(response, body, reader, first, silent, cancel.Token);
+            if (fault is not null) return fault;
+            keep = true;
+            return new UpstreamStream(response, body, reader, first, cancel) { Preamble = silent.Span.ToArray() };
+        }
+        finally
+        {
+            if (!keep)
+            {
+                reader.Dispose();
+                first.Dispose();
+            }
+        }
+    }
+
+    private async Task<ProxyError?> ReadFirstEventAsync(
+        HttpResponseMessage response, Stream body, SseFrameReader reader, ChatEvent first, PooledBytes silent, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            int read = await body.ReadAsync(reader.GetMemory(), cancellationToken);
+            reader.Advance(read);
+            while (reader.TryRead(out SseFrame frame) || (read == 0 && reader.TryReadLast(out frame)))
+            {
+                ChatEventDecoder.Decode(frame, first);
+                switch (first.Kind)
+                {
+                    case EventKind.Chunk: return null;
+                    case EventKind.Error: return UpstreamErrorReader.FromStreamEvent(first, exchange.ServedModel);
+                    case EventKind.Broken: return OwnErrors.ProtocolError("a first event that is not JSON");
+                    case EventKind.Done: return OwnErrors.ProtocolError("an answer with no event in it");
+                    case EventKind.Silent:
+                        if (silent.Length < MaxPreambleBytes) silent.Write(frame.Raw.Span);
+                        break;
+                }
+            }
+
+            if (reader.FrameTooLarge) return OwnErrors.ProtocolError($"an event larger than {exchange.Snapshot.Limits.EventBytes / (1024 * 1024)} MiB");
+            if (read == 0) return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), silent.Span, exchange.ServedModel, exchange.Time.GetUtcNow());
+        }
+    }
+
+    private async Task<ProxyError> ReadErrorAsync(HttpResponseMessage response, Stream body, CancellationToken cancellationToken)
+    {
+        using PooledBytes text = new();
+        await ReadAtMostAsync(body, text, MaxErrorBytes, cancellationToken);
+        return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, exchange.ServedModel, exchange.Time.GetUtcNow());
+    }
+
+    /// <summary>A 200 that is no stream: a whole answer in JSON, an error that says 200, or a web page.</summary>
+    private async Task<AttemptOutcome<UpstreamStream>> ReadWholeAsync(HttpResponseMessage response, Stream body, CancellationTokenSource cancel)
+    {
+        using PooledBytes text = new();
+        if (!await ReadAtMostAsync(body, text, exchange.Snapshot.Limits.BodyBytes, cancel.Token)) return OwnErrors.ProtocolError("a whole answer larger than the limit");
+        if (!WholeAnswerStream.TryConvert(text.Memory, out byte[] sse))
+        {
+            return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, exchange.ServedModel, exchange.Time.GetUtcNow());
+        }
+
+        MemoryStream stream = new(sse);
+        SseFrameReader reader = new(sse.Length, sse.Length);
+        ChatEvent first = new();
+        using PooledBytes silent = new();
+        ProxyError? fault = await ReadFirstEventAsync(response, stream, reader, first, silent, cancel.Token);
+        if (fault is null) return new UpstreamStream(response, stream, reader, first, cancel);
+        reader.Dispose();
+        first.Dispose();
+        return fault;
+    }
+
+    /// <summary>False when there was more than <paramref name="limit"/> bytes; what fits is kept.</summary>
+    public static async Task<bool> ReadAtMostAsync(Stream body, PooledBytes into, int limit, CancellationToken cancellationToken)
+    {
+        while (into.Length <= limit)
+        {
+            int read = await body.ReadAsync(into.GetMemory(4096), cancellationToken);
+            if (read == 0) return true;
+            into.Advance(read);
+        }
+
+        return false;
+    }
+}
