@@ -1,9 +1,134 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using QwenProxy.Configuration;
+using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Dialects.OpenAIChat;
+using QwenProxy.Core.Resilience;
 using QwenProxy.Hosting;
 
 namespace QwenProxy.Endpoints;
 
+/// <summary>
+/// The admin API, which the commands speak: <c>GET /admin/status</c>, <c>POST /admin/accounts/NAME/isolate</c> and <c>…/reset</c>. The caller
+/// has checked that the request comes from this machine or an admin key, and from no foreign page.
+/// </summary>
 internal sealed class AdminEndpoints(ProxyRuntime runtime)
 {
-    public Task RunAsync(HttpContext http, string path) { _ = runtime; _ = path; return Task.CompletedTask; }
+    private const string AccountsPath = "/admin/accounts/";
+
+    public Task RunAsync(HttpContext http, string path)
+    {
+        bool get = HttpMethods.IsGet(http.Request.Method);
+        if (get && path is "/admin" or "/admin/status") return WriteAsync(http, StatusCodes.Status200OK, WriteStatus());
+        if (HttpMethods.IsPost(http.Request.Method) && path.StartsWith(AccountsPath, StringComparison.Ordinal)) return CommandAsync(http, path[AccountsPath.Length..]);
+        return WriteErrorAsync(http, OwnErrors.InvalidRequest($"There is nothing at {http.Request.Method} {path}. The admin API has GET /admin/status.") with { Status = 404 });
+    }
+
+    public byte[] WriteStatus()
+    {
+        ProxySnapshot snapshot = runtime.Snapshot;
+        DateTimeOffset now = runtime.Time.GetUtcNow();
+        PoolRecord pool = runtime.Router.Pool.Export(now);
+        using MemoryStream bytes = new();
+        using (Utf8JsonWriter json = new(bytes))
+        {
+            json.WriteStartObject();
+            json.WriteString("version", typeof(AdminEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "");
+            json.WriteNumber("uptimeSeconds", Math.Round((now - runtime.StartedAt).TotalSeconds));
+            json.WriteBoolean("draining", runtime.Drain.IsDraining);
+            json.WriteString("ready", runtime.WhyNotReady() ?? "yes");
+            json.WriteNumber("runningRequests", runtime.Drain.Active);
+            json.WriteNumber("leases", runtime.Router.Pool.LeasesOut);
+            json.WriteStartArray("accounts");
+            foreach (AccountSnapshot account in snapshot.Accounts) WriteAccount(json, account, pool, now);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        return bytes.ToArray();
+    }
+
+    private void WriteAccount(Utf8JsonWriter json, AccountSnapshot account, PoolRecord pool, DateTimeOffset now)
+    {
+        Cooldown? cooldown = pool.Cooldowns.Where(c => c.Account == account.Name).OrderByDescending(c => c.Hard).ThenByDescending(c => c.Until).FirstOrDefault();
+        BreakerRecord? breaker = pool.Breakers.FirstOrDefault(b => b.Account == account.Name && b.State != BreakerState.Closed);
+        string? unusable = runtime.Authorizer.WhyUnusable(account);
+        string state = unusable is not null ? "dead"
+            : breaker is { State: BreakerState.Isolated } ? "isolated"
+            : cooldown is { Hard: true } ? "cooling"
+            : breaker is not null ? "circuit open"
+            : "ready";
+        json.WriteStartObject();
+        json.WriteString("name", account.Name);
+        json.WriteString("kind", account.Kind == AccountKind.QwenOAuth ? "qwen-oauth" : "api-key");
+        json.WriteString("profile", account.Profile.Name);
+        json.WriteString("host", account.BaseUrl?.Authority);
+        json.WriteNumber("priority", account.Priority);
+        json.WriteString("state", state);
+        json.WriteString("why", unusable ?? (state == "cooling" ? $"{cooldown!.Status} {cooldown.Message}" : null));
+        if (state == "cooling") json.WriteString("until", cooldown!.Until.ToString("O", CultureInfo.InvariantCulture));
+        json.WriteNumber("running", runtime.Router.Pool.LoadOf(account.Name));
+        json.WriteStartArray("breakers");
+        foreach (BreakerRecord one in pool.Breakers.Where(b => b.Account == account.Name))
+        {
+            json.WriteStartObject();
+            json.WriteString("model", one.Model);
+            json.WriteString("state", one.State.ToString());
+            json.WriteNumber("failures", one.Failures);
+            if (one.NextProbe is { } probe) json.WriteNumber("probeInSeconds", Math.Max(0, Math.Ceiling((probe - now).TotalSeconds)));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteStartArray("cooldowns");
+        foreach (Cooldown one in pool.Cooldowns.Where(c => c.Account == account.Name))
+        {
+            json.WriteStartObject();
+            json.WriteString("model", one.Model ?? "*");
+            json.WriteString("kind", one.Kind.ToString());
+            json.WriteNumber("seconds", Math.Ceiling((one.Until - now).TotalSeconds));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private Task CommandAsync(HttpContext http, string rest)
+    {
+        int slash = rest.LastIndexOf('/');
+        string name = Uri.UnescapeDataString(slash > 0 ? rest[..slash] : rest);
+        string command = slash > 0 ? rest[(slash + 1)..] : "";
+        if (!runtime.Snapshot.Accounts.Any(a => a.Name == name))
+        {
+            return WriteErrorAsync(http, OwnErrors.InvalidRequest($"There is no account '{name}'. GET /admin/status lists them.") with { Status = 404 });
+        }
+
+        switch (command)
+        {
+            case "isolate":
+                runtime.Router.Pool.Isolate(name);
+                break;
+            case "reset":
+                runtime.Router.Pool.Reset(name);
+                break;
+            default:
+                return WriteErrorAsync(http, OwnErrors.InvalidRequest("An account can be sent the commands isolate and reset.") with { Status = 404 });
+        }
+
+        return WriteAsync(http, StatusCodes.Status200OK, WriteStatus());
+    }
+
+    private static Task WriteErrorAsync(HttpContext http, ProxyError error) => WriteAsync(http, error.Status, OpenAIErrors.Write(error));
+
+    private static async Task WriteAsync(HttpContext http, int status, byte[] body)
+    {
+        http.Response.StatusCode = status;
+        http.Response.ContentType = "application/json";
+        http.Response.ContentLength = body.Length;
+        await http.Response.Body.WriteAsync(body, http.RequestAborted);
+    }
 }

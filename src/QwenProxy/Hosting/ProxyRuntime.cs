@@ -18,6 +18,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         LoggerFactory = loggers;
         Logger = loggers.CreateLogger("QwenProxy");
         Time = time;
+        StartedAt = time.GetUtcNow();
         _ids = new IdSource(random);
         Authorizer = new AccountAuthorizer();
         Models = new ModelDirectory(Transport, Authorizer, time, loggers.CreateLogger<ModelDirectory>());
@@ -31,6 +32,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public ILogger Logger { get; }
 
     public TimeProvider Time { get; }
+
+    public DateTimeOffset StartedAt { get; }
 
     public DrainState Drain { get; } = new();
 

@@ -1,0 +1,31 @@
+using System.Net.Http.Headers;
+using System.Text.Json;
+using QwenProxy.Configuration;
+
+namespace QwenProxy.Console;
+
+/// <summary>Asks a running proxy over its admin API, at the address the configuration names.</summary>
+internal static class AdminClient
+{
+    /// <summary>The proxy's status; null when none answers there, with the reason in <c>Problem</c>.</summary>
+    public static async Task<(JsonDocument? Status, string Problem)> StatusAsync(ProxySnapshot snapshot, CancellationToken stop)
+    {
+        string host = snapshot.Host is "0.0.0.0" or "*" or "::" or "[::]" or "+" ? "127.0.0.1" : snapshot.Host;
+        if (host.Contains(':', StringComparison.Ordinal) && !host.StartsWith('[')) host = $"[{host}]";
+        Uri address = new($"http://{host}:{snapshot.Port}/admin/status");
+        using HttpClient client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(5) };
+        using HttpRequestMessage request = new(HttpMethod.Get, address);
+        if (snapshot.Clients.FirstOrDefault(c => c.IsAdmin) is { } admin) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", admin.Key.Reveal());
+        try
+        {
+            using HttpResponseMessage response = await client.SendAsync(request, stop);
+            string body = await response.Content.ReadAsStringAsync(stop);
+            if (response.IsSuccessStatusCode) return (JsonDocument.Parse(body), "");
+            return (null, $"What answers at {address.GetLeftPart(UriPartial.Authority)} said {(int)response.StatusCode}; it is no Qwen Proxy of this configuration.");
+        }
+        catch (Exception absent) when (absent is HttpRequestException or JsonException || (absent is OperationCanceledException && !stop.IsCancellationRequested))
+        {
+            return (null, $"No proxy answers at {address.GetLeftPart(UriPartial.Authority)}. Start one with `qwen-proxy serve`.");
+        }
+    }
+}
