@@ -75,6 +75,9 @@ public sealed class ChatEvent : IDisposable
     /// <summary>True once a stage changed anything: the raw bytes no longer tell what the event says.</summary>
     public bool Edited { get; private set; }
 
+    /// <summary>True when the event only lends its envelope (id, model, …) to parts of a stage's making: its own words were said before.</summary>
+    public bool IsEnvelope { get; private set; }
+
     public Span<EventPart> Parts => CollectionsMarshal.AsSpan(_parts);
 
     /// <summary>A usage report that belongs to no choice: the event clients see only when they asked for it.</summary>
@@ -169,8 +172,17 @@ public sealed class ChatEvent : IDisposable
         Logprobs = other.Logprobs;
         FinishReasonFirst = other.FinishReasonFirst;
         Edited = other.Edited;
+        IsEnvelope = other.IsEnvelope;
         _parts.AddRange(other._parts);
         _edits.Write(other._edits.Span);
+    }
+
+    /// <summary>Drops what the event said and keeps its envelope, for words that a stage says when no event is at hand.</summary>
+    public void BecomeEnvelope()
+    {
+        _parts.Clear();
+        _edits.Clear();
+        IsEnvelope = Edited = true;
     }
 
     public void Dispose()
@@ -184,7 +196,7 @@ public sealed class ChatEvent : IDisposable
     {
         _parts.Clear();
         _edits.Clear();
-        Edited = false;
+        Edited = IsEnvelope = false;
         Kind = EventKind.Silent;
         Id = Model = Choices = Usage = Error = Logprobs = default;
         ChoiceCount = HttpStatus = 0;

@@ -51,4 +51,10 @@ public sealed class RepairContext
 
     /// <summary>When the event now in the chain arrived, in milliseconds of any steady clock of the driver; 0 when nobody sets it.</summary>
     public long ArrivalMilliseconds { get; set; }
+
+    /// <summary>The client reads only <c>reasoning_content</c>: a lone <c>reasoning</c> field is given that name.</summary>
+    public bool UnifyReasoning { get; init; }
+
+    /// <summary>Bytes that stages hold back now; each stage adds what it takes and subtracts what it passes on.</summary>
+    public int HeldBytes { get; set; }
 }

@@ -30,6 +30,7 @@ public sealed class ChunkRenderer
 
     private static bool StillSpeaks(ChatEvent e)
     {
+        if (e.IsEnvelope) return false;
         if (!e.Usage.IsEmpty || !e.Error.IsEmpty) return true;
         bool hadText = false;
         foreach (ref readonly EventPart part in e.Parts)

@@ -1,0 +1,194 @@
+using System.Text;
+using QwenProxy.Core.Repair.Tags;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Core.Repair.ToolCalls;
+
+internal enum CallForm
+{
+    /// <summary>Parameters in tags follow, or one JSON object.</summary>
+    Function,
+
+    /// <summary>A JSON object of arguments follows.</summary>
+    Json,
+
+    /// <summary>A JSON string that holds the arguments follows.</summary>
+    JsonInString,
+
+    /// <summary>The arguments were read with the opening.</summary>
+    Whole,
+}
+
+/// <summary>
+/// The opening of a leaked call, from its first <c>&lt;</c> up to where the arguments begin. It is a call only when the tool is declared and
+/// what follows the name has the shape of arguments: a text that merely mentions a tag, or shows <c>{...}</c> in place of arguments, is text.
+/// </summary>
+internal readonly ref struct CallOpening
+{
+    private const int MaxNameBytes = 128;
+
+    public string Name { get; private init; }
+
+    public CallForm Form { get; private init; }
+
+    /// <summary>Bytes up to the arguments.</summary>
+    public int Length { get; private init; }
+
+    /// <summary>The call stands in <c>&lt;tool_call&gt;</c>.</summary>
+    public bool Wrapped { get; private init; }
+
+    /// <summary>The arguments, for <see cref="CallForm.Whole"/>.</summary>
+    public ReadOnlySpan<byte> Arguments { get; private init; }
+
+    /// <summary>The first tag is there in full: no longer a question of time, only of a few bytes.</summary>
+    public static bool IsTagComplete(ReadOnlySpan<byte> text) => text.StartsWith("<tool_call>"u8) || text.StartsWith("<function="u8);
+
+    public static Match TryRead(ReadOnlySpan<byte> text, DeclaredTools tools, ScanEnd end, out CallOpening opening)
+    {
+        opening = default;
+        bool wrapped = false;
+        int at = 0;
+        if (TagMatch.At(text, "<tool_call>"u8) is Match.Yes)
+        {
+            wrapped = true;
+            at = "<tool_call>"u8.Length;
+            at += TagMatch.Space(text[at..]);
+            if (at == text.Length) return Match.Maybe;
+            if (text[at] == '{') return ReadJson(text, at, tools, end, out opening);
+        }
+        else if (TagMatch.At(text, "<tool_call>"u8) is Match.Maybe) return Match.Maybe;
+
+        Match function = TagMatch.At(text[at..], "<function="u8);
+        return function == Match.Yes ? ReadFunction(text, at + "<function="u8.Length, wrapped, tools, end, out opening) : function;
+    }
+
+    private static Match ReadFunction(ReadOnlySpan<byte> text, int at, bool wrapped, DeclaredTools tools, ScanEnd end, out CallOpening opening)
+    {
+        opening = default;
+        ReadOnlySpan<byte> rest = text[at..];
+        int close = rest.IndexOfAny((byte)'>', (byte)'\n');
+        ReadOnlySpan<byte> name = (close < 0 ? rest : rest[..close]).Trim(" \"\r"u8);
+        if (close < 0) return rest.Length <= MaxNameBytes && tools.AnyStartsWith(name) ? Match.Maybe : Match.No;
+        string declared = Encoding.UTF8.GetString(name);
+        if (!tools.Has(declared)) return Match.No;
+        at += close + 1;
+        int body = at + TagMatch.Space(text[at..]);
+        opening = new CallOpening { Name = declared, Form = CallForm.Function, Length = body, Wrapped = wrapped };
+        if (body == text.Length) return end == ScanEnd.Stopped && wrapped ? Match.Yes : Match.Maybe;
+        ReadOnlySpan<byte> next = text[body..];
+        if (next[0] == '{')
+        {
+            Match json = ArgumentsBegin(next);
+            if (json == Match.Yes) opening = opening with { Form = CallForm.Json };
+            return json;
+        }
+
+        return TagMatch.AnyOf(next, "<parameter="u8, "</function>"u8, wrapped ? "</tool_call>"u8 : "</function>"u8);
+    }
+
+    /// <summary>Hermes: a JSON object with a name and arguments, in either order.</summary>
+    private static Match ReadJson(ReadOnlySpan<byte> text, int at, DeclaredTools tools, ScanEnd end, out CallOpening opening)
+    {
+        opening = default;
+        string? name = null;
+        ByteRange arguments = default;
+        at++;
+        while (true)
+        {
+            at += TagMatch.Space(text[at..]);
+            if (at == text.Length) return Match.Maybe;
+            if (text[at] == '}') return Closed(text, at, name, arguments, tools, end, out opening);
+            if (text[at] == ',')
+            {
+                at++;
+                continue;
+            }
+
+            Match key = ReadKey(text, ref at, out ReadOnlySpan<byte> member);
+            if (key != Match.Yes) return key;
+            bool isArguments = member.SequenceEqual("arguments"u8) || member.SequenceEqual("parameters"u8);
+            if (isArguments && name is not null) return Begin(text, at, name, out opening);
+            int valueEnd = JsonScanner.SkipValue(text, at);
+            // A number at the very end may go on; a string or an object has its own end.
+            if (valueEnd < 0 || valueEnd == text.Length) return IsDeadName(text[at..], member, tools) ? Match.No : valueEnd < 0 ? ValueMayGoOn(text[at..]) : Match.Maybe;
+            if (member.SequenceEqual("name"u8))
+            {
+                if (text[at] != '"') return Match.No;
+                name = Encoding.UTF8.GetString(text[(at + 1)..(valueEnd - 1)]);
+                if (!tools.Has(name)) return Match.No;
+            }
+            else if (isArguments)
+            {
+                if (text[at] != '{' || !ValueCoercion.IsJson(text[at..valueEnd])) return Match.No;
+                arguments = new ByteRange(at, valueEnd - at);
+            }
+
+            at = valueEnd;
+        }
+    }
+
+    private static Match ReadKey(ReadOnlySpan<byte> text, ref int at, out ReadOnlySpan<byte> member)
+    {
+        member = default;
+        if (text[at] != '"') return Match.No;
+        int close = text[(at + 1)..].IndexOf((byte)'"');
+        if (close < 0) return text.Length - at <= 32 ? Match.Maybe : Match.No;
+        member = text.Slice(at + 1, close);
+        at += close + 2;
+        at += TagMatch.Space(text[at..]);
+        if (at == text.Length) return Match.Maybe;
+        if (text[at] != ':') return Match.No;
+        at++;
+        at += TagMatch.Space(text[at..]);
+        return at == text.Length ? Match.Maybe : Match.Yes;
+    }
+
+    /// <summary>An unfinished name that no declared tool begins with need not be waited for.</summary>
+    private static bool IsDeadName(ReadOnlySpan<byte> value, ReadOnlySpan<byte> member, DeclaredTools tools) =>
+        member.SequenceEqual("name"u8) && (value[0] != '"' || !tools.AnyStartsWith(value[1..].TrimEnd((byte)'"')));
+
+    private static Match ValueMayGoOn(ReadOnlySpan<byte> value) =>
+        value[0] is (byte)'"' or (byte)'{' or (byte)'[' or (byte)'-' or (byte)'t' or (byte)'f' or (byte)'n' || char.IsAsciiDigit((char)value[0]) ? Match.Maybe : Match.No;
+
+    private static Match Begin(ReadOnlySpan<byte> text, int at, string name, out CallOpening opening)
+    {
+        opening = new CallOpening { Name = name, Form = text[at] == '"' ? CallForm.JsonInString : CallForm.Json, Length = at, Wrapped = true };
+        if (text[at] == '{') return ArgumentsBegin(text[at..]);
+        if (text[at] != '"') return Match.No;
+        if (at + 1 == text.Length) return Match.Maybe;
+        return text[at + 1] == '{' ? Match.Yes : Match.No;
+    }
+
+    /// <summary>Arguments are real when a first key and the beginning of its value are there: <c>{...}</c> is a placeholder.</summary>
+    private static Match ArgumentsBegin(ReadOnlySpan<byte> json)
+    {
+        int at = 1 + TagMatch.Space(json[1..]);
+        if (at == json.Length) return Match.Maybe;
+        if (json[at] == '}') return Match.Yes;
+        if (json[at] != '"') return Match.No;
+        int close = json[(at + 1)..].IndexOf((byte)'"');
+        if (close < 0) return Match.Maybe;
+        at += close + 2;
+        at += TagMatch.Space(json[at..]);
+        if (at == json.Length) return Match.Maybe;
+        if (json[at] != ':') return Match.No;
+        at++;
+        at += TagMatch.Space(json[at..]);
+        if (at == json.Length) return Match.Maybe;
+        return ValueMayGoOn(json[at..]) == Match.Maybe ? Match.Yes : Match.No;
+    }
+
+    /// <summary>The object closed before arguments began streaming: they came first, or there are none.</summary>
+    private static Match Closed(
+        ReadOnlySpan<byte> text, int at, string? name, ByteRange arguments, DeclaredTools tools, ScanEnd end, out CallOpening opening)
+    {
+        opening = default;
+        if (name is null || !tools.Has(name)) return Match.No;
+        ReadOnlySpan<byte> json = arguments.IsEmpty ? "{}"u8 : arguments.In(text);
+        opening = new CallOpening { Name = name, Form = CallForm.Whole, Length = at + 1, Wrapped = true, Arguments = json };
+        if (!arguments.IsEmpty) return Match.Yes;
+        ReadOnlySpan<byte> next = text[(at + 1)..];
+        next = next[TagMatch.Space(next)..];
+        return next.IsEmpty && end == ScanEnd.Stopped ? Match.Yes : TagMatch.At(next, "</tool_call>"u8);
+    }
+}
