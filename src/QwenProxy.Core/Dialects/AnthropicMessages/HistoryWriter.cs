@@ -15,18 +15,21 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
     private readonly PooledBytes _reasoning = new(1024);
     private readonly PooledBytes _calls = new(1024);
     private readonly HashSet<string> _outstanding = [];
+    private bool _markEnd;
 
     /// <summary>The items of the <c>messages</c> array, without its brackets.</summary>
     public MarkedBytes Output { get; } = new();
 
     private MarkedBytes Target => _outstanding.Count > 0 ? _deferred : Output;
 
-    public bool Write(ReadOnlySpan<byte> system, ReadOnlySpan<byte> messages)
+    /// <param name="markEnd">The request asks for its whole prompt to be cached: the end of its last user turn is marked.</param>
+    public bool Write(ReadOnlySpan<byte> system, ReadOnlySpan<byte> messages, bool markEnd)
     {
         if (!WriteSystem(system, isFirst: true)) return false;
         JsonScanner items = new(messages);
         while (items.MoveNext())
         {
+            _markEnd = markEnd && IsLast(items, messages);
             if (!WriteMessage(items.Value.In(messages))) return false;
         }
 
@@ -43,6 +46,8 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
         _reasoning.Dispose();
         _calls.Dispose();
     }
+
+    private static bool IsLast(in JsonScanner items, ReadOnlySpan<byte> array) => array[JsonScanner.SkipSpace(array, items.Position)] == ']';
 
     private bool WriteMessage(ReadOnlySpan<byte> message)
     {
@@ -79,11 +84,12 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
                 ReadOnlySpan<byte> block = blocks.Value.In(content);
                 bool isResult = JsonField.StringIs(JsonField.Find(block, "type"u8), "tool_result"u8);
                 hadResults |= isResult;
-                if (!(isResult ? WriteResult(block) : ContentReader.AddBlock(block, _content, translation))) return false;
+                if (!(isResult ? WriteResult(block, _markEnd && IsLast(blocks, content)) : ContentReader.AddBlock(block, _content, translation))) return false;
             }
         }
         else if (!ContentReader.Read(content, _content, translation)) return false;
 
+        if (_markEnd) _content.MarkLast();
         if (_outstanding.Count == 0) Output.TakeAll(_deferred);
         if (_content.Count > 0 || !hadResults) WriteParts(Target, "{\"role\":\"user\",\"content\":"u8);
         return true;
@@ -97,7 +103,7 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
         target.Write("}"u8);
     }
 
-    private bool WriteResult(ReadOnlySpan<byte> block)
+    private bool WriteResult(ReadOnlySpan<byte> block, bool marked)
     {
         ReadOnlySpan<byte> id = JsonField.Find(block, "tool_use_id"u8);
         if (!JsonField.IsString(id)) return translation.Fail("Every tool_result needs a \"tool_use_id\".", param: "messages");
@@ -105,7 +111,7 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
         if (!ContentReader.Read(JsonField.Find(block, "content"u8), _result, translation)) return false;
         if (JsonField.IsTrue(JsonField.Find(block, "is_error"u8))) _result.MarkAsError();
         _result.MoveImagesTo(_content, JsonField.Inside(id));
-        if (translation.Options.CacheControl && JsonField.HasCacheMarker(block)) _result.MarkLast();
+        if (marked || (translation.Options.CacheControl && JsonField.HasCacheMarker(block))) _result.MarkLast();
         Output.Separate();
         Output.Write("{\"role\":\"tool\",\"tool_call_id\":"u8);
         Output.Write(id);

@@ -20,6 +20,7 @@ internal ref struct MessagesFields
     public ReadOnlySpan<byte> Thinking;
     public ReadOnlySpan<byte> OutputConfig;
     public ReadOnlySpan<byte> OutputFormat;
+    public ReadOnlySpan<byte> CacheControl;
 
     /// <summary>Checks that the body is JSON and takes what is known; other members are reported as left out.</summary>
     public static bool TryRead(ReadOnlySpan<byte> body, Translation translation, out MessagesFields fields)
@@ -89,6 +90,7 @@ internal ref struct MessagesFields
         else if (member.NameIs("thinking"u8)) Thinking = value;
         else if (member.NameIs("output_config"u8)) OutputConfig = value;
         else if (member.NameIs("output_format"u8)) OutputFormat = value;
+        else if (member.NameIs("cache_control"u8)) CacheControl = value;
         else return false;
         return true;
     }

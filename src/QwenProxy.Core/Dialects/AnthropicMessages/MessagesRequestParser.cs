@@ -46,7 +46,9 @@ public static class MessagesRequestParser
     {
         using HistoryWriter history = new(translation);
         using ToolWriter tools = new(translation);
-        if (!history.Write(fields.SystemPrompt, fields.Messages) || !tools.Write(fields.Tools, fields.ToolChoice)) return null;
+        bool markEnd = JsonField.IsObject(fields.CacheControl);
+        if (markEnd && !translation.Options.CacheControl) translation.Drop("cache_control");
+        if (!history.Write(fields.SystemPrompt, fields.Messages, markEnd && translation.Options.CacheControl) || !tools.Write(fields.Tools, fields.ToolChoice)) return null;
         List<string> stops = Strings(fields.StopSequences);
         ThinkingRequest thinking = ReadThinking(fields, translation);
         using PooledBytes body = new(history.Output.Bytes.Length + tools.Output.Bytes.Length + 512);
