@@ -10,6 +10,8 @@ CommandActions actions = new()
     Serve = new ServeCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
     Demo = new DemoCommand(terminal).RunAsync,
     Simulate = new SimulateCommand(terminal).RunAsync,
+    Status = new StatusCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
+    Models = new ModelsCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
     Config = new ConfigCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
 };
 return await CommandLine.RunAsync(args, actions, terminal, stop.Token);

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Repair.Stutter;
 
 namespace QwenProxy.Configuration;
 
@@ -58,14 +59,6 @@ internal sealed record ModelsSnapshot
 }
 
 internal sealed record ClientSnapshot(string Name, Secret Key, bool IsAdmin = false);
-
-internal enum StutterMode
-{
-    Off,
-    Observe,
-    Safe,
-    Auto,
-}
 
 internal enum SwitchMode
 {

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
+using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Observability;
 using QwenProxy.Proxying;
 
@@ -46,6 +47,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public ModelDirectory Models { get; }
 
     public Router Router { get; }
+
+    /// <summary>What streams have taught about who stutters.</summary>
+    public StutterPrior Prior { get; init; } = new();
 
     /// <summary>Runs socket callbacks where they arrive instead of on the pool; see docs/performance.md.</summary>
     public bool InlineScheduling { get; init; } = true;

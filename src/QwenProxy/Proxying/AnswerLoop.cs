@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Net;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
-using QwenProxy.Core.Repair;
 using QwenProxy.Hosting;
 using QwenProxy.Wire;
 
@@ -28,8 +27,9 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
             using (upstream)
             {
                 Commit(upstream, answer);
-                RepairChain chain = new([], answer);
-                ProxyError? fault = await new StreamPump(exchange, upstream, chain, answer).RunAsync();
+                StreamRepair repair = new(runtime, exchange, incoming.Chat, upstream.Target, answer);
+                ProxyError? fault = await new StreamPump(exchange, upstream, repair, answer).RunAsync();
+                repair.Learn();
                 if (fault is null)
                 {
                     route.Succeeded();
@@ -58,7 +58,7 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
         request.Headers.TryAddWithoutValidation("Accept", "text/event-stream");
         HeaderAllowList.CopyToUpstream(exchange.Http.Request, request);
         HeaderAllowList.ApplyAccount(target.Account, request, target.Token);
-        return await new UpstreamCall(runtime.Transport, exchange).SendAsync(request, route.FirstTokenDeadline(target.Ask));
+        return await new UpstreamCall(runtime.Transport, exchange).SendAsync(request, target, route.FirstTokenDeadline(target.Ask));
     }
 
     private DownstreamAnswer NewAnswer(PooledBytes? whole)

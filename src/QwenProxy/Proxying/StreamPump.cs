@@ -9,10 +9,10 @@ using QwenProxy.Wire;
 namespace QwenProxy.Proxying;
 
 /// <summary>
-/// The only loop that awaits between the first event and the last: read what is there, push each whole frame through the synchronous chain,
+/// The only loop that awaits between the first event and the last: read what is there, push each whole frame through the synchronous _chain,
 /// flush once. Everything that depends on time (silence, keep-alive, let-go) happens at a tick between reads.
 /// </summary>
-internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, RepairChain chain, DownstreamAnswer answer)
+internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, StreamRepair repair, DownstreamAnswer answer)
 {
     /// <summary>The longest that a stage may hold text back.</summary>
     private static readonly TimeSpan HoldLimit = TimeSpan.FromMilliseconds(150);
@@ -21,6 +21,7 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Rep
     private static readonly TimeSpan EndWait = TimeSpan.FromSeconds(5);
 
     private readonly TimeProvider _time = exchange.Time;
+    private readonly RepairChain _chain = repair.Chain;
     private ProxyError? _fault;
     private ulong _choicesSeen;
     private ulong _choicesFinished;
@@ -57,7 +58,7 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Rep
         {
             // An end mark without a finish reason ends nothing: the answer may be cut anywhere.
             if (!IsFinished) _fault = OwnErrors.Cut();
-            else chain.Finish();
+            else _chain.Finish();
         }
 
         return _fault;
@@ -112,7 +113,7 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Rep
         long now = _time.GetTimestamp();
         if (now >= _letGoAt)
         {
-            chain.LetGo();
+            _chain.LetGo();
             _letGoAt = long.MaxValue;
         }
 
@@ -149,7 +150,7 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Rep
         switch (e.Kind)
         {
             case EventKind.Silent:
-                if (answer.IsStream) chain.Push(e);
+                if (answer.IsStream) _chain.Push(e);
                 return;
             case EventKind.Done:
                 _done = true;
@@ -164,10 +165,11 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Rep
 
         _lastProgress = _time.GetTimestamp();
         exchange.Repairs.EventNumber++;
+        repair.Context.ArrivalMilliseconds = _lastProgress * 1000 / _time.TimestampFrequency;
         if (!e.Usage.IsEmpty) exchange.KeepUsage(e.Usage.In(e.Data.Span));
         if (FailedFinish(e)) return;
-        chain.Push(e);
-        if (!chain.IsHolding) _letGoAt = long.MaxValue;
+        _chain.Push(e);
+        if (!_chain.IsHolding) _letGoAt = long.MaxValue;
         else if (_letGoAt == long.MaxValue) _letGoAt = _lastProgress + Ticks(HoldLimit);
     }
 

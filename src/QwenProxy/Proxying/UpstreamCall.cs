@@ -17,7 +17,7 @@ internal sealed class UpstreamCall(UpstreamTransport transport, Exchange exchang
     private const int MaxPreambleBytes = 64 * 1024;
 
     /// <summary>Sends and waits for the first event, at most <paramref name="firstToken"/>.</summary>
-    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(HttpRequestMessage request, TimeSpan firstToken)
+    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(HttpRequestMessage request, AttemptTarget target, TimeSpan firstToken)
     {
         CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(exchange.Token);
         Deadline deadline = new(exchange.Time, firstToken, cancel);
@@ -26,7 +26,7 @@ internal sealed class UpstreamCall(UpstreamTransport transport, Exchange exchang
         try
         {
             response = await transport.SendAsync(request, exchange.Snapshot, cancel.Token);
-            AttemptOutcome<UpstreamStream> outcome = await ReadAnswerAsync(response, cancel);
+            AttemptOutcome<UpstreamStream> outcome = await ReadAnswerAsync(response, target, cancel);
             begun = outcome.Answer;
             return outcome;
         }
@@ -65,7 +65,7 @@ internal sealed class UpstreamCall(UpstreamTransport transport, Exchange exchang
         return body;
     }
 
-    private async Task<AttemptOutcome<UpstreamStream>> ReadAnswerAsync(HttpResponseMessage response, CancellationTokenSource cancel)
+    private async Task<AttemptOutcome<UpstreamStream>> ReadAnswerAsync(HttpResponseMessage response, AttemptTarget target, CancellationTokenSource cancel)
     {
         Stream body = await OpenBodyAsync(response, cancel.Token);
         if (response.StatusCode != HttpStatusCode.OK && (int)response.StatusCode is < 200 or > 299) return await ReadErrorAsync(response, body, cancel.Token);
@@ -78,14 +78,14 @@ internal sealed class UpstreamCall(UpstreamTransport transport, Exchange exchang
             if (type is not null && !type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase))
             {
                 reader.Dispose();
-                return await ReadWholeAsync(response, body, cancel);
+                return await ReadWholeAsync(response, target, body, cancel);
             }
 
             using PooledBytes silent = new(256);
             ProxyError? fault = await ReadFirstEventAsync(response, body, reader, first, silent, cancel.Token);
             if (fault is not null) return fault;
             keep = true;
-            return new UpstreamStream(response, body, reader, first, cancel) { Preamble = silent.Span.ToArray() };
+            return new UpstreamStream(response, target, body, reader, first, cancel) { Preamble = silent.Span.ToArray() };
         }
         finally
         {
@@ -132,7 +132,7 @@ internal sealed class UpstreamCall(UpstreamTransport transport, Exchange exchang
     }
 
     /// <summary>A 200 that is no stream: a whole answer in JSON, an error that says 200, or a web page.</summary>
-    private async Task<AttemptOutcome<UpstreamStream>> ReadWholeAsync(HttpResponseMessage response, Stream body, CancellationTokenSource cancel)
+    private async Task<AttemptOutcome<UpstreamStream>> ReadWholeAsync(HttpResponseMessage response, AttemptTarget target, Stream body, CancellationTokenSource cancel)
     {
         using PooledBytes text = new();
         if (!await ReadAtMostAsync(body, text, exchange.Snapshot.Limits.BodyBytes, cancel.Token)) return OwnErrors.ProtocolError("a whole answer larger than the limit");
@@ -146,7 +146,7 @@ internal sealed class UpstreamCall(UpstreamTransport transport, Exchange exchang
         ChatEvent first = new();
         using PooledBytes silent = new();
         ProxyError? fault = await ReadFirstEventAsync(response, stream, reader, first, silent, cancel.Token);
-        if (fault is null) return new UpstreamStream(response, stream, reader, first, cancel);
+        if (fault is null) return new UpstreamStream(response, target, stream, reader, first, cancel);
         reader.Dispose();
         first.Dispose();
         return fault;

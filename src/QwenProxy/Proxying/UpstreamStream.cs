@@ -4,9 +4,13 @@ using QwenProxy.Wire;
 namespace QwenProxy.Proxying;
 
 /// <summary>An answer that upstream has begun: its first event is decoded and waits in <see cref="Event"/>, the rest is still to be read.</summary>
-internal sealed class UpstreamStream(HttpResponseMessage response, Stream body, SseFrameReader reader, ChatEvent firstEvent, CancellationTokenSource cancel) : IDisposable
+internal sealed class UpstreamStream(
+    HttpResponseMessage response, AttemptTarget target, Stream body, SseFrameReader reader, ChatEvent firstEvent, CancellationTokenSource cancel) : IDisposable
 {
     public HttpResponseMessage Response => response;
+
+    /// <summary>Who is answering.</summary>
+    public AttemptTarget Target => target;
 
     public Stream Body => body;
 
