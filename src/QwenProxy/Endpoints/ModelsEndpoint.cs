@@ -1,8 +1,10 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
+using QwenProxy.Core.Dialects.AnthropicMessages;
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Hosting;
@@ -10,7 +12,7 @@ using QwenProxy.Wire;
 
 namespace QwenProxy.Endpoints;
 
-/// <summary><c>GET /v1/models</c> and <c>/v1/models/{id}</c>, in OpenAI's shape with sizes added.</summary>
+/// <summary><c>GET /v1/models</c> and <c>/v1/models/{id}</c>, in OpenAI's shape with sizes added, or in Anthropic's for clients that send <c>anthropic-version</c>.</summary>
 internal sealed class ModelsEndpoint(ProxyRuntime runtime)
 {
     public async Task RunAsync(HttpContext http, string rest)
@@ -18,24 +20,44 @@ internal sealed class ModelsEndpoint(ProxyRuntime runtime)
         ProxySnapshot snapshot = runtime.Snapshot;
         string requestId = runtime.NewRequestId();
         http.Response.Headers["x-request-id"] = requestId;
+        bool anthropic = http.Request.Headers.ContainsKey("anthropic-version");
         if (!ClientKeys.TryIdentify(http.Request, snapshot.Clients, out _))
         {
-            await WriteAsync(http, 401, OpenAIErrors.Write(OwnErrors.InvalidApiKey()));
+            await WriteErrorAsync(http, OwnErrors.InvalidApiKey(), anthropic);
             return;
         }
 
         IReadOnlyList<OfferedModel> models = await runtime.Models.ListAsync(snapshot, http.RequestAborted);
         if (rest is "" or "/")
         {
-            await WriteAsync(http, 200, WriteList(models));
+            await WriteAsync(http, 200, anthropic ? WriteAnthropicList(http.Request, models) : WriteList(models));
             return;
         }
 
         // Ids may hold slashes (qwen/qwen3.7-max), so the rest of the path is the id.
         string id = Uri.UnescapeDataString(rest[1..]);
         OfferedModel? found = models.FirstOrDefault(m => m.Id == id);
-        await (found is null ? WriteAsync(http, 404, OpenAIErrors.Write(OwnErrors.ModelNotFound(id))) : WriteAsync(http, 200, WriteOne(found)));
+        if (found is null) await WriteErrorAsync(http, OwnErrors.ModelNotFound(id), anthropic);
+        else await WriteAsync(http, 200, anthropic ? MessagesModels.WriteOne(ForAnthropic(found)) : WriteOne(found));
     }
+
+    private static byte[] WriteAnthropicList(HttpRequest request, IReadOnlyList<OfferedModel> models)
+    {
+        int? limit = int.TryParse(request.Query["limit"], CultureInfo.InvariantCulture, out int asked) ? asked : null;
+        return MessagesModels.WriteList([.. models.Select(ForAnthropic)], limit, One(request, "after_id"), One(request, "before_id"));
+    }
+
+    private static string? One(HttpRequest request, string name) => request.Query[name].ToString() is { Length: > 0 } value ? value : null;
+
+    private static MessagesModel ForAnthropic(OfferedModel model) => new(
+        model.Id,
+        model.Id,
+        model.Created > 0 ? DateTimeOffset.FromUnixTimeSeconds(model.Created) : null,
+        model.ContextTokens > 0 ? model.ContextTokens : null,
+        model.MaxOutputTokens > 0 ? model.MaxOutputTokens : null);
+
+    private static Task WriteErrorAsync(HttpContext http, ProxyError error, bool anthropic) =>
+        WriteAsync(http, error.Status, anthropic ? MessagesErrors.Write(error) : OpenAIErrors.Write(error));
 
     private static byte[] WriteList(IReadOnlyList<OfferedModel> models)
     {
@@ -69,10 +91,10 @@ internal sealed class ModelsEndpoint(ProxyRuntime runtime)
         }
 
         Add("object", "\"model\"");
-        Add("created", model.Created.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        Add("created", model.Created.ToString(CultureInfo.InvariantCulture));
         Add("owned_by", JsonEncodedText.Encode(model.AliasOf is null ? model.Account : "alias") is var owner ? $"\"{owner}\"" : "");
-        if (model.ContextTokens > 0) Add("context_length", model.ContextTokens.ToString(System.Globalization.CultureInfo.InvariantCulture));
-        if (model.MaxOutputTokens > 0) Add("max_output_tokens", model.MaxOutputTokens.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        if (model.ContextTokens > 0) Add("context_length", model.ContextTokens.ToString(CultureInfo.InvariantCulture));
+        if (model.MaxOutputTokens > 0) Add("max_output_tokens", model.MaxOutputTokens.ToString(CultureInfo.InvariantCulture));
         json.Write("}"u8);
         return json.Span.ToArray();
 

@@ -11,24 +11,40 @@ namespace QwenProxy.Endpoints;
 /// </summary>
 internal static class Routes
 {
+    private const string ResponsesPath = "/v1/responses/";
     private static readonly OpenAIChatClient Chat = new();
 
     public static void Map(IApplicationBuilder app, ProxyRuntime runtime)
     {
-        Lifecycle lifecycle = new(runtime);
-        Forwarding forwarding = new(runtime);
-        ModelsEndpoint models = new(runtime);
-        OperationsEndpoints operations = new(runtime);
-        app.Run(http => Dispatch(http, lifecycle, forwarding, models, operations));
+        Doors doors = new(
+            new Lifecycle(runtime), new Forwarding(runtime), new ModelsEndpoint(runtime), new OperationsEndpoints(runtime), new MessagesClient(runtime), new ResponsesClient(runtime));
+        app.Run(http => Dispatch(http, doors));
     }
 
-    private static Task Dispatch(HttpContext http, Lifecycle lifecycle, Forwarding forwarding, ModelsEndpoint models, OperationsEndpoints operations)
+    private static Task Dispatch(HttpContext http, Doors doors)
     {
         string path = http.Request.Path.Value ?? "/";
-        bool post = HttpMethods.IsPost(http.Request.Method);
-        if (post && path == "/v1/chat/completions") return lifecycle.RunAsync(http, Chat);
-        if (path.StartsWith("/v1/models", StringComparison.Ordinal) && HttpMethods.IsGet(http.Request.Method)) return models.RunAsync(http, path["/v1/models".Length..]);
-        if (path.StartsWith("/v1/", StringComparison.Ordinal)) return forwarding.RunAsync(http);
-        return operations.RunAsync(http, path);
+        bool get = HttpMethods.IsGet(http.Request.Method);
+        if (HttpMethods.IsPost(http.Request.Method))
+        {
+            switch (path)
+            {
+                case "/v1/chat/completions": return doors.Lifecycle.RunAsync(http, Chat);
+                case "/v1/messages": return doors.Lifecycle.RunAsync(http, doors.Messages);
+                case "/v1/messages/count_tokens": return doors.Lifecycle.RunAsync(http, doors.Messages, doors.Messages.CountAsync);
+                case "/v1/responses": return doors.Lifecycle.RunAsync(http, doors.Responses);
+            }
+        }
+
+        if (get && (path == "/v1/models" || path.StartsWith("/v1/models/", StringComparison.Ordinal))) return doors.Models.RunAsync(http, path["/v1/models".Length..]);
+        if (path.StartsWith(ResponsesPath, StringComparison.Ordinal) && (get || HttpMethods.IsDelete(http.Request.Method)) && path.IndexOf('/', ResponsesPath.Length) < 0)
+        {
+            return doors.Lifecycle.RunAsync(http, doors.Responses, (exchange, _) => doors.Responses.StoredAsync(exchange, path[ResponsesPath.Length..]));
+        }
+
+        return path.StartsWith("/v1/", StringComparison.Ordinal) ? doors.Forwarding.RunAsync(http) : doors.Operations.RunAsync(http, path);
     }
+
+    private sealed record Doors(
+        Lifecycle Lifecycle, Forwarding Forwarding, ModelsEndpoint Models, OperationsEndpoints Operations, MessagesClient Messages, ResponsesClient Responses);
 }

@@ -48,6 +48,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
 
     public Router Router { get; }
 
+    public TokenEstimate Tokens { get; } = new();
+
     /// <summary>What streams have taught about who stutters.</summary>
     public StutterPrior Prior { get; init; } = new();
 

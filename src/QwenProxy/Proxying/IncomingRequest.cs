@@ -13,6 +13,12 @@ internal sealed record IncomingRequest(ChatRequest Chat, bool Stream, Func<IBuff
 {
     /// <summary>The query string that goes upstream, with its question mark; a translated request has none.</summary>
     public string Query { get; init; } = "";
+
+    /// <summary>What a translated request wants of thinking; null leaves the request's own fields as they are.</summary>
+    public ThinkingWish? Thinking { get; init; }
+
+    /// <summary>What the translation left out or changed, for metrics and the debug log; type names, never text.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
 /// <summary>One wire API that clients speak: how its requests are read and how its errors look.</summary>

@@ -1,0 +1,63 @@
+using Microsoft.AspNetCore.Http;
+using QwenProxy.Core.Dialects.AnthropicMessages;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Requests;
+using QwenProxy.Core.Resilience;
+using QwenProxy.Hosting;
+using QwenProxy.Proxying;
+
+namespace QwenProxy.Endpoints;
+
+/// <summary><c>POST /v1/messages</c>: Anthropic's dialect, translated to the middle and back.</summary>
+internal sealed class MessagesClient(ProxyRuntime runtime) : ClientDialect
+{
+    public override string Name => "anthropic.messages";
+
+    public override IncomingRequest? Parse(Exchange exchange, out ProxyError? fault)
+    {
+        MessagesOptions options = new() { CacheControl = true, RemoveBillingBlock = !exchange.Snapshot.Repair.DisabledQuirks.Contains("billing-block") };
+        if (!MessagesRequestParser.TryTranslate(exchange.Body.Memory, options, out MessagesRequest? request, out fault)) return null;
+        if (!ChatRequest.TryParse(request.ChatBody, out ChatRequest chat, out string problem))
+        {
+            fault = OwnErrors.InvalidRequest(problem);
+            return null;
+        }
+
+        MessagesAnswerOptions answer = new()
+        {
+            Model = request.Model,
+            InputTokensEstimate = (int)FirstTokenRule.EstimateTokens(exchange.Body.Length),
+            NewId = () => runtime.NewId(""),
+            Display = request.Thinking.Display,
+            StopSequences = request.StopSequences,
+        };
+        return new IncomingRequest(chat, request.Stream, output => request.Stream ? new MessagesStreamAnswer(output, answer) : new MessagesWholeAnswer(output, answer))
+        {
+            Thinking = WishOf(request.Thinking),
+            Notes = [.. request.Dropped.Select(d => "dropped " + d), .. request.QuirksApplied],
+        };
+    }
+
+    public override byte[] WriteError(ProxyError error) => MessagesErrors.Write(error);
+
+    /// <summary><c>POST /v1/messages/count_tokens</c>: answered here, without an upstream.</summary>
+    public async Task<ProxyError?> CountAsync(Exchange exchange, ClientDialect dialect)
+    {
+        if (!MessagesTokenText.TryCount(exchange.Body.Memory, runtime.Tokens.Count, out int tokens, out ProxyError? fault)) return fault;
+        byte[] body = MessagesTokenText.WriteCount(tokens);
+        HttpResponse response = exchange.Http.Response;
+        response.ContentType = "application/json";
+        response.ContentLength = body.Length;
+        await response.Body.WriteAsync(body, exchange.Token);
+        return null;
+    }
+
+    private static ThinkingWish? WishOf(ThinkingRequest thinking) => thinking.Mode switch
+    {
+        // Nothing said leaves the model its default: Qwen's answer better for it, and the client knows thinking blocks.
+        ThinkingMode.Unset when thinking.Effort is null => null,
+        ThinkingMode.Unset => new ThinkingWish(null, null, thinking.Effort),
+        ThinkingMode.Disabled => new ThinkingWish(false, null, null),
+        _ => new ThinkingWish(true, thinking.BudgetTokens, thinking.Effort),
+    };
+}

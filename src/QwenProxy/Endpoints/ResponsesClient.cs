@@ -1,0 +1,54 @@
+using Microsoft.AspNetCore.Http;
+using QwenProxy.Core.Dialects.OpenAIResponses;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Requests;
+using QwenProxy.Hosting;
+using QwenProxy.Proxying;
+
+namespace QwenProxy.Endpoints;
+
+/// <summary><c>/v1/responses</c>: OpenAI's Responses, translated to the middle and back, with a bounded memory for what clients refer to.</summary>
+internal sealed class ResponsesClient(ProxyRuntime runtime) : ClientDialect
+{
+    private readonly ResponsesStore _store = new();
+
+    public override string Name => "openai.responses";
+
+    public override IncomingRequest? Parse(Exchange exchange, out ProxyError? fault)
+    {
+        string client = exchange.ClientName ?? "";
+        if (!ResponsesRequestParser.TryTranslate(exchange.Body.Memory, _store.Of(client), out ResponsesRequest? request, out fault)) return null;
+        if (!ChatRequest.TryParse(request.ChatBody, out ChatRequest chat, out string problem))
+        {
+            fault = OwnErrors.InvalidRequest(problem);
+            return null;
+        }
+
+        ResponsesAnswerOptions answer = new() { Request = request, NewId = () => runtime.NewId(""), Clock = runtime.Time, Store = _store, Client = client };
+        return new IncomingRequest(chat, request.Stream, output => request.Stream ? new ResponsesStreamAnswer(output, answer) : new ResponsesWholeAnswer(output, answer))
+        {
+            Notes = [.. request.Dropped.Select(d => "dropped " + d)],
+        };
+    }
+
+    public override byte[] WriteError(ProxyError error) => ResponsesErrors.Write(error);
+
+    /// <summary><c>GET</c> and <c>DELETE /v1/responses/{id}</c>: what is still remembered.</summary>
+    public async Task<ProxyError?> StoredAsync(Exchange exchange, string id)
+    {
+        string client = exchange.ClientName ?? "";
+        ReadOnlyMemory<byte> body;
+        if (HttpMethods.IsDelete(exchange.Http.Request.Method))
+        {
+            if (!_store.Remove(client, id)) return ResponsesStore.NotFound(id);
+            body = ResponsesStore.DeletedBody(id);
+        }
+        else if (!_store.TryGetResponse(client, id, out body)) return ResponsesStore.NotFound(id);
+
+        HttpResponse response = exchange.Http.Response;
+        response.ContentType = "application/json";
+        response.ContentLength = body.Length;
+        await response.Body.WriteAsync(body, exchange.Token);
+        return null;
+    }
+}
