@@ -66,6 +66,21 @@ internal readonly struct RawJson(ReadOnlyMemory<byte> bytes)
         return items;
     }
 
+    /// <summary>The same JSON without white space between tokens: on one line, as an SSE event needs it.</summary>
+    public static byte[] Compact(ReadOnlySpan<byte> json)
+    {
+        if (json.IndexOfAny((byte)'\n', (byte)'\r') < 0) return json.ToArray();
+        using PooledBytes compact = new(json.Length);
+        for (int at = JsonScanner.SkipSpace(json, 0); at < json.Length; at = JsonScanner.SkipSpace(json, at))
+        {
+            int end = json[at] == '"' ? JsonScanner.SkipValue(json, at) : at + 1;
+            compact.Write(json[at..end]);
+            at = end;
+        }
+
+        return compact.Span.ToArray();
+    }
+
     public RawJson At(ByteRange range) => new(bytes.Slice(range.Start, range.Length));
 
     /// <summary>The bytes of a string value.</summary>

@@ -107,7 +107,7 @@ internal sealed class ResponseObject(ResponsesAnswerOptions options, string id)
         }
 
         json.Write("]"u8);
-        return json.Span.ToArray();
+        return RawJson.Compact(json.Span);
     }
 
     private RawJson Field(string name) => options.Request.Fields.TryGetValue(name, out RawJson value) ? value : default;

@@ -166,9 +166,9 @@ public static class ResponsesRequestParser
         using ChatMessages messages = new(body, translation);
         InputTranslator items = new(translation, messages);
         if (instructions.IsString) messages.AddMessage("system"u8, instructions.Span);
+        else items.Read(instructions);
         foreach (ReadOnlyMemory<byte> item in earlier) items.Add(new RawJson(item), "previous_response_id");
-        items.Kept.Clear();
-        if (instructions.IsArray) items.Read(instructions);
+        // Instructions hold for one answer only, and what came earlier is stored already.
         items.Kept.Clear();
         items.Read(input);
         messages.Finish();
