@@ -45,12 +45,11 @@ internal sealed class ItemEvents(EventLine line, Func<string> newId, bool sealRe
         if (item.Announced && !item.Tool.IsCustom) WriteDelta(item, token);
     }
 
-    /// <summary>Ends the item. A call that never got a name is none and is dropped.</summary>
+    /// <summary>Ends an item that was announced.</summary>
     public void Close(OutputItem item, bool incomplete)
     {
         if (item.Closed) return;
         item.Closed = true;
-        if (!item.Announced) return;
         if (item.Kind == OutputKind.Call && item.Inside.Length == 0 && !item.Tool.IsCustom) Delta(item, "\"{}\""u8);
         item.Json = item.Write(incomplete ? "incomplete"u8 : "completed"u8, true, sealReasoning);
         if (!line.IsOn) return;

@@ -36,7 +36,7 @@ internal sealed class OutputItem(OutputKind kind) : IDisposable
 
     public ToolTarget Tool { get; set; }
 
-    /// <summary>The client has been told of the item. A call waits for its name.</summary>
+    /// <summary>The client has been told of the item. A call waits for its name; one that never gets any is no call and is left out.</summary>
     public bool Announced { get; set; }
 
     public bool Closed { get; set; }

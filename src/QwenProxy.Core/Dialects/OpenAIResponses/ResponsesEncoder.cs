@@ -55,10 +55,10 @@ internal sealed class ResponsesEncoder : IDisposable
         _ended = true;
         bool cut = _incompleteReason.Length > 0;
         // Some clients take an answer without items for a failure of theirs.
-        if (_items.Count == 0 && !cut) Open(OutputKind.Message);
+        if (!_items.Exists(i => i.Announced) && !cut) Open(OutputKind.Message);
         foreach (OutputItem item in _items)
         {
-            if (item.Closed) continue;
+            if (item.Closed || !item.Announced) continue;
             // A call that was cut off is shown in the answer but never ended: a client that sees it end would run it.
             if (cut && item.Kind == OutputKind.Call && !item.HasWholeArguments()) item.Json = item.Write("incomplete"u8, true, false);
             else _events.Close(item, cut && item.Kind == OutputKind.Message && item == _items[^1]);
@@ -79,7 +79,7 @@ internal sealed class ResponsesEncoder : IDisposable
         _ended = true;
         foreach (OutputItem item in _items)
         {
-            if (!item.Closed) item.Json = item.Write("incomplete"u8, true, false);
+            if (!item.Closed && item.Announced) item.Json = item.Write("incomplete"u8, true, false);
         }
 
         using PooledBytes json = new(4096);

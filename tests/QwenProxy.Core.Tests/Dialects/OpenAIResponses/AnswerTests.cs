@@ -145,6 +145,16 @@ public sealed class AnswerTests
         Assert.Equal(call.GetProperty("arguments").GetString(), string.Concat(Deltas(stream)));
     }
 
+    [Theory]
+    [InlineData("length", "incomplete")]
+    [InlineData("tool_calls", "completed")]
+    public void CallThatNeverGetsAName_IsLeftOut(string finish, string status)
+    {
+        JsonElement response = Ending(Of(Request).Stream(Call("""{"index":0,"id":"c","function":{"arguments":"{\"a\""}}""") + Finish(finish)));
+        Assert.Equal(status, response.GetProperty("status").GetString());
+        Assert.DoesNotContain("_call", response.GetProperty("output").GetRawText());
+    }
+
     [Fact]
     public void CallsWithoutIndexOrId_AreToldApartByTheirNames()
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using QwenProxy.Core.Dialects.OpenAIResponses;
 using QwenProxy.Core.Requests;
 
 namespace QwenProxy.Core.Tests.Dialects.OpenAIResponses;
@@ -36,7 +37,8 @@ public sealed class GoldenTests
         Assert.Equal(Run(name).Request.Model, request.Model);
         using JsonDocument json = JsonDocument.Parse(body);
         Assert.Equal(json.RootElement.GetProperty("messages").GetRawText(), Encoding.UTF8.GetString(request.Messages.In(body)));
-        if (json.RootElement.TryGetProperty("tools", out JsonElement tools)) Assert.Equal(tools.GetRawText(), Encoding.UTF8.GetString(request.Tools.In(body)));
+        string tools = json.RootElement.TryGetProperty("tools", out JsonElement list) ? list.GetRawText() : "";
+        Assert.Equal(tools, Encoding.UTF8.GetString(request.Tools.In(body)));
     }
 
     [Theory]
@@ -90,6 +92,46 @@ public sealed class GoldenTests
         {
             bool cutCall = ResponsesRun.Type(item) == "function_call" && item.GetProperty("status").GetString() == "incomplete";
             Assert.Equal(!cutCall, ended.Contains(item.GetProperty("id").GetString()!));
+        }
+    }
+
+    /// <summary>Whatever a client sends is refused or becomes JSON that upstreams can read; it never throws.</summary>
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void DamagedRequest_IsRefusedOrStillBecomesJson(string name)
+    {
+        Random random = new(20260101);
+        string[] tokens = ["null", "7", "\"\"", "[]", "{}", "[null]", "{\"type\":7}", "true", "\"\\ud800\"", "}", "\"", ","];
+        string whole = Read(name, "request.json");
+        int translated = 0;
+        for (int i = 0; i < 300; i++)
+        {
+            // Values begin behind a colon or a comma; one of them, or a part of it, becomes something else.
+            int at = whole.IndexOfAny([':', ',', '['], random.Next(whole.Length - 1)) + 1;
+            int length = Math.Min(random.Next(40), whole.Length - at);
+            int end = random.Next(2) == 0 ? at + length : Math.Max(at, whole.IndexOfAny([',', '\n', '}'], at));
+            byte[] body = Encoding.UTF8.GetBytes(string.Concat(whole.AsSpan(0, at), tokens[random.Next(tokens.Length)], whole.AsSpan(end)));
+            if (!ResponsesRequestParser.TryTranslate(body, new ResponsesStore().Of(""), out ResponsesRequest? request, out _)) continue;
+            translated++;
+            JsonDocument.Parse(request.ChatBody).Dispose();
+        }
+
+        Assert.InRange(translated, 1, 299);
+    }
+
+    /// <summary>Whatever an upstream sends, each event is one line of JSON with its number, and one ending comes last.</summary>
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void DamagedUpstream_StillGivesAReadableStream(string name)
+    {
+        Random random = new(20260102);
+        byte[] whole = Encoding.UTF8.GetBytes(Read(name, "upstream.sse"));
+        for (int i = 0; i < 100; i++)
+        {
+            byte[] damaged = [.. whole];
+            for (int n = random.Next(1, 6); n > 0; n--) damaged[random.Next(damaged.Length)] = "\"{}[],:\\ \n0aé"u8[random.Next(14)];
+            List<JsonElement> events = ResponsesRun.ReadEvents(Run(name).Stream(Encoding.UTF8.GetString(damaged)));
+            Assert.Contains(ResponsesRun.Type(events[^1]), (string[])["response.completed", "response.incomplete"]);
         }
     }
 
