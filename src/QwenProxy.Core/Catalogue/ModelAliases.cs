@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace QwenProxy.Core.Catalogue;
 
 /// <summary>
-/// The user's other names for models, in the order written; the first that matches wins. An alias may name another alias.
-/// A name that resolves to itself is an end, so that <c>"*": "qwen3.7-plus"</c> is a plain catch-all and no loop.
+/// The user's other names for models, in the order written; the first that matches wins. An alias may name another alias, but only by its exact
+/// name: a pattern is for what clients ask. Were patterns tried again on a target, <c>"*"</c> as a catch-all would undo every alias before it.
 /// </summary>
 public sealed class ModelAliases(ImmutableArray<KeyValuePair<string, string>> entries)
 {
@@ -16,26 +16,35 @@ public sealed class ModelAliases(ImmutableArray<KeyValuePair<string, string>> en
     /// <summary>Follows a name to its end. False when it runs in a circle; <paramref name="end"/> then is the name that came twice.</summary>
     public bool Follow(string name, out string end)
     {
-        end = name;
+        end = FirstMatch(name) ?? name;
 
         // Each step leaves by one entry, and a chain without a circle uses each entry at most once.
         for (int step = 0; step <= entries.Length; step++)
         {
-            string next = Next(end);
-            if (next == end) return true;
+            if (ExactMatch(end) is not { } next || next == end) return true;
             end = next;
         }
 
         return false;
     }
 
-    private string Next(string name)
+    private string? FirstMatch(string name)
     {
         foreach ((string pattern, string target) in entries)
         {
             if (ModelPattern.Matches(pattern, name)) return target;
         }
 
-        return name;
+        return null;
+    }
+
+    private string? ExactMatch(string name)
+    {
+        foreach ((string pattern, string target) in entries)
+        {
+            if (pattern == name) return target;
+        }
+
+        return null;
     }
 }

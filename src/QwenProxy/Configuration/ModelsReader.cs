@@ -38,7 +38,7 @@ internal sealed class ModelsReader(LoadContext context)
         ModelAliases table = new(aliases);
         foreach (ConfigMember member in good)
         {
-            if (!table.Follow(member.Value.Text, out string end))
+            if (!table.Follow(member.Key, out string end))
                 context.Fault(context.File, member.Position, $"models.aliases.{member.Key} runs in a circle through \"{end}\"; it must end at a model");
         }
 
