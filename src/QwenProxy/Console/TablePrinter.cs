@@ -16,7 +16,9 @@ internal static class TablePrinter
     private static void Draw(TextWriter output, IReadOnlyList<string> headers, IReadOnlyList<IReadOnlyList<string>> rows)
     {
         Table table = new() { Border = TableBorder.Rounded };
-        foreach (string header in headers) table.AddColumn(new TableColumn(new Text(header)));
+
+        // The first column is the name of the row: it is what people copy, so it is never broken in two.
+        foreach ((int i, string header) in headers.Index()) table.AddColumn(new TableColumn(new Text(header)) { NoWrap = i == 0 });
 
         // Text, not markup: a value with square brackets is a value.
         foreach (IReadOnlyList<string> row in rows) table.AddRow(row.Select(cell => new Text(cell)));

@@ -8,10 +8,10 @@ namespace QwenProxy.Tests.Configuration;
 public sealed class SchemaTests : IDisposable
 {
     private static readonly JsonDocumentOptions s_relaxed = new() { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
-    private static readonly string s_root = FindRoot();
+    internal static string Root { get; } = FindRoot();
 
     private readonly ConfigFolder _folder = new();
-    private readonly JsonElement _schema = JsonDocument.Parse(File.ReadAllText(Path.Combine(s_root, "schema", "qwen-proxy.schema.json"))).RootElement;
+    private readonly JsonElement _schema = JsonDocument.Parse(File.ReadAllText(Path.Combine(Root, "schema", "qwen-proxy.schema.json"))).RootElement;
 
     public void Dispose() => _folder.Dispose();
 
@@ -22,13 +22,13 @@ public sealed class SchemaTests : IDisposable
         return folder;
     }
 
-    public static TheoryData<string> Samples => [.. Directory.EnumerateFiles(Path.Combine(s_root, "docs", "samples"), "*.json").Select(f => Path.GetFileName(f))];
+    public static TheoryData<string> Samples => [.. Directory.EnumerateFiles(Path.Combine(Root, "docs", "samples"), "*.json").Select(f => Path.GetFileName(f))];
 
     [Theory]
     [MemberData(nameof(Samples))]
     public void Sample_PassesSchemaAndLoader(string sample)
     {
-        string text = File.ReadAllText(Path.Combine(s_root, "docs", "samples", sample));
+        string text = File.ReadAllText(Path.Combine(Root, "docs", "samples", sample));
         using JsonDocument document = JsonDocument.Parse(text, s_relaxed);
         Assert.Empty(new MiniSchema(_schema).Check(document.RootElement));
         foreach (string name in new[] { "PLAN_KEY", "ALICE_KEY", "TEAM_KEY", "TEAM_TOKEN", "BUILD_KEY" }) _folder.Variables[name] = "value-of-" + name;
@@ -40,7 +40,7 @@ public sealed class SchemaTests : IDisposable
     [Fact]
     public void SampleOfEverything_HoldsEveryKeyOfTheSchema()
     {
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllText(Path.Combine(s_root, "docs", "samples", "everything.json")), s_relaxed);
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllText(Path.Combine(Root, "docs", "samples", "everything.json")), s_relaxed);
         HashSet<string> written = [.. PathsOf(document.RootElement, "")];
         Assert.Superset(KeysOf(_schema, "").ToHashSet(), written);
     }
@@ -102,7 +102,7 @@ public sealed class SchemaTests : IDisposable
     [Fact]
     public async Task SchemaInTheProgram_IsTheShippedOne()
     {
-        string shipped = await File.ReadAllTextAsync(Path.Combine(s_root, "schema", "qwen-proxy.schema.json"), TestContext.Current.CancellationToken);
+        string shipped = await File.ReadAllTextAsync(Path.Combine(Root, "schema", "qwen-proxy.schema.json"), TestContext.Current.CancellationToken);
         Assert.Equal(shipped, await ConfigCommand.ReadSchemaAsync(TestContext.Current.CancellationToken));
     }
 
