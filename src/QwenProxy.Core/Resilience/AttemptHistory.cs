@@ -6,7 +6,12 @@ namespace QwenProxy.Core.Resilience;
 public readonly record struct FailedAttempt(string Account, string Model, ProxyError Error);
 
 /// <summary>What one request has tried so far. One owner: the request.</summary>
-public sealed class AttemptHistory
+/// <param name="avoidAccount">
+/// For a resume: whose stream has just broken. It is asked after the other ready ones, but it is no attempt that counts, so that an answer can be
+/// resumed also where retries are switched off.
+/// </param>
+/// <param name="avoidModel">See <paramref name="avoidAccount"/>.</param>
+public sealed class AttemptHistory(string? avoidAccount = null, string? avoidModel = null)
 {
     private readonly List<FailedAttempt> _failures = [];
 
@@ -52,6 +57,8 @@ public sealed class AttemptHistory
 
         return null;
     }
+
+    internal bool Avoids(Candidate candidate) => candidate.Account == avoidAccount && candidate.Model == avoidModel;
 
     /// <summary>The account has said no for good, to this model or to everything.</summary>
     internal bool Refused(string account, string model)

@@ -49,7 +49,7 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         if (fallbackReady && budget > PatienceBeforeFallback) budget = PatienceBeforeFallback;
         Pick? waiting = null;
         int fewest = int.MaxValue;
-        foreach (Candidate candidate in Ordered(route))
+        foreach (Candidate candidate in Ordered(history, route))
         {
             if (candidate.IsBanned || history.Refused(candidate.Account, candidate.Model)) continue;
             int tries = history.CountOn(candidate.Account, candidate.Model);
@@ -89,8 +89,8 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
     }
 
     /// <summary>Ready ones before those that failed lately; otherwise the pool's order (priority, affinity, load).</summary>
-    private static IEnumerable<Candidate> Ordered(ModelRoute route) =>
-        route.Candidates.Where(c => c.State == CandidateState.Ready).Concat(route.Candidates.Where(c => c.State != CandidateState.Ready));
+    private static IEnumerable<Candidate> Ordered(AttemptHistory history, ModelRoute route) =>
+        route.Candidates.OrderBy(c => c.State != CandidateState.Ready ? 2 : history.Avoids(c) ? 1 : 0);
 
     private bool FallbackReady(AttemptHistory history, IReadOnlyList<ModelRoute> routes, int index)
     {

@@ -13,7 +13,10 @@ public enum ResumeWay
     Replay,
 }
 
-/// <summary>Whether and how one answer may still be continued. One owner: the request.</summary>
+/// <summary>
+/// Whether and how one answer may still be continued. One owner: the request. Whom a resume asks, the attempt policy decides, with a new
+/// <see cref="AttemptHistory"/> that avoids the account whose stream broke.
+/// </summary>
 public sealed class ResumePolicy
 {
     public const int MaxResumes = 3;

@@ -106,6 +106,33 @@ public sealed class AccountPoolTests
     }
 
     [Fact]
+    public void RecordAsJson_ComesBackWhole()
+    {
+        PoolRecord record = new(
+            [new BreakerRecord("a", "m\"x", BreakerState.Open, 10, Now.AddSeconds(5)), new BreakerRecord("b", "*", BreakerState.Isolated, 0, null)],
+            [new Cooldown("a", null, FaultKind.QuotaExhausted, Now.AddHours(3), false, 429, "insufficient_quota", "spent 你好"),
+                new Cooldown("a", "m", FaultKind.RateLimited, Now.AddSeconds(9), true, 429, null, "slow")]);
+        System.Buffers.ArrayBufferWriter<byte> json = new();
+        PoolRecordJson.Write(record, json);
+        Assert.True(PoolRecordJson.TryRead(json.WrittenSpan, out PoolRecord back));
+        Assert.Equal(record.Breakers, back.Breakers);
+        Assert.Equal(record.Cooldowns, back.Cooldowns);
+    }
+
+    [Theory]
+    [InlineData("", false)]
+    [InlineData("{\"breakers\":[", false)]
+    [InlineData("[]", false)]
+    [InlineData("{}", true)]
+    [InlineData("""{"breakers":[7,{"account":"a"},{"account":"a","model":"m","state":"Melted"}],"cooldowns":[{"account":"a","kind":"New","until":"2026-03-01T00:00:00Z"}]}""", true)]
+    public void RecordThatCannotBeUnderstood_IsLeftOut(string json, bool read)
+    {
+        Assert.Equal(read, PoolRecordJson.TryRead(Encoding.UTF8.GetBytes(json), out PoolRecord record));
+        Assert.Empty(record.Breakers);
+        Assert.Empty(record.Cooldowns);
+    }
+
+    [Fact]
     public async Task ManyThreads_LeaveNoLeaseBehind()
     {
         AccountPool pool = new(3, TimeSpan.FromSeconds(15));

@@ -262,6 +262,20 @@ public sealed class AttemptPolicyTests
         Assert.True(world.AnotherCouldServe);
     }
 
+    [Theory]
+    [InlineData("a", "b")]
+    [InlineData("b", "a")]
+    public void ResumeAvoidsTheBrokenAccount_ButAsksItWhenNobodyElseIsLeft(string broken, string next)
+    {
+        AttemptPolicy policy = new(new AttemptLimits(1, TimeSpan.Zero), new Random(1));
+        ModelRoute both = new("m", [new Candidate("a", "m", CandidateState.Ready), new Candidate("b", "m", CandidateState.Ready)]);
+        ModelRoute alone = new("m", [new Candidate(broken, "m", CandidateState.Ready)]);
+        NextStep step = policy.Decide(new AttemptHistory(broken, "m"), [both], new World().Now);
+        Assert.Equal(next, Assert.IsType<NextStep.Ask>(step).Account);
+        step = policy.Decide(new AttemptHistory(broken, "m"), [alone], new World().Now);
+        Assert.Equal((broken, TimeSpan.Zero), (Assert.IsType<NextStep.Ask>(step).Account, ((NextStep.Ask)step).Delay));
+    }
+
     [Fact]
     public void AnyMixOfFaults_EndsWithinTheBudgetAndReturnsEveryLease()
     {
