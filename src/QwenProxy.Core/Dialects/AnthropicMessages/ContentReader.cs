@@ -60,7 +60,7 @@ internal static class ContentReader
         return translation.Fail($"Images with a source of type \"{Short(type)}\" are not supported; send the image as base64 or as a url.");
     }
 
-    /// <summary>A text document becomes text under its title. A PDF has no counterpart, and leaving it out would make the model answer about nothing.</summary>
+    /// <summary>A text document becomes text under its title. A PDF has no counterpart, and without it the model has nothing to read.</summary>
     private static bool AddDocument(ReadOnlySpan<byte> block, ContentParts into, bool marked, Translation translation)
     {
         ReadOnlySpan<byte> source = JsonField.Find(block, "source"u8), type = JsonField.Find(source, "type"u8);
@@ -81,7 +81,8 @@ internal static class ContentReader
 
     private static void AddHeading(ReadOnlySpan<byte> document, ContentParts into)
     {
-        ReadOnlySpan<byte> title = JsonField.Inside(JsonField.Find(document, "title"u8)), context = JsonField.Inside(JsonField.Find(document, "context"u8));
+        ReadOnlySpan<byte> title = JsonField.Inside(JsonField.Find(document, "title"u8));
+        ReadOnlySpan<byte> context = JsonField.Inside(JsonField.Find(document, "context"u8));
         if (!title.IsEmpty)
         {
             into.AppendText("Document: "u8);

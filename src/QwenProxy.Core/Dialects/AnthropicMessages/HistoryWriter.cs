@@ -84,7 +84,8 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
                 ReadOnlySpan<byte> block = blocks.Value.In(content);
                 bool isResult = JsonField.StringIs(JsonField.Find(block, "type"u8), "tool_result"u8);
                 hadResults |= isResult;
-                if (!(isResult ? WriteResult(block, _markEnd && IsLast(blocks, content)) : ContentReader.AddBlock(block, _content, translation))) return false;
+                bool read = isResult ? WriteResult(block, _markEnd && IsLast(blocks, content)) : ContentReader.AddBlock(block, _content, translation);
+                if (!read) return false;
             }
         }
         else if (!ContentReader.Read(content, _content, translation)) return false;
@@ -177,7 +178,8 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
     private bool AddCall(ReadOnlySpan<byte> block)
     {
         ReadOnlySpan<byte> id = JsonField.Find(block, "id"u8), name = JsonField.Find(block, "name"u8), input = JsonField.Find(block, "input"u8);
-        if (!JsonField.IsString(id) || !JsonField.IsString(name)) return translation.Fail("Every tool_use needs an \"id\" and a \"name\".", param: "messages");
+        if (!JsonField.IsString(id) || !JsonField.IsString(name))
+            return translation.Fail("Every tool_use needs an \"id\" and a \"name\".", param: "messages");
         if (_calls.Length > 0) _calls.Write(","u8);
         _calls.Write("{\"id\":"u8);
         _calls.Write(id);

@@ -3,7 +3,7 @@ using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Dialects.AnthropicMessages;
 
-/// <summary>Looks into JSON that has been read once and is known to be well-formed. Values are slices of the text; absent and null are empty.</summary>
+/// <summary>Looks into JSON that is known to be well-formed. Values are slices of the text; absent and null are empty.</summary>
 internal static class JsonField
 {
     /// <summary>The member's value; of several with one name the last, as JSON readers do.</summary>

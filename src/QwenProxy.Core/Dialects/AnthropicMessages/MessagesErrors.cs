@@ -5,7 +5,8 @@ using QwenProxy.Wire;
 namespace QwenProxy.Core.Dialects.AnthropicMessages;
 
 /// <summary>
-/// An error in Anthropic's shape: <c>{"type":"error","error":{"type","message"},"request_id"}</c>; the upstream's <c>code</c> and <c>param</c> are kept beside the message.
+/// An error in Anthropic's shape: <c>{"type":"error","error":{"type","message"},"request_id"}</c>;
+/// the upstream's <c>code</c> and <c>param</c> are kept beside the message.
 /// </summary>
 public static class MessagesErrors
 {

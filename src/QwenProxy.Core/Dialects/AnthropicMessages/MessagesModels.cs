@@ -7,7 +7,8 @@ namespace QwenProxy.Core.Dialects.AnthropicMessages;
 /// <param name="Created">Unknown is null and shown as the epoch.</param>
 /// <param name="ContextTokens">How many tokens a prompt may have; null where unknown.</param>
 /// <param name="MaxOutputTokens">How many tokens an answer may have; null where unknown.</param>
-public sealed record MessagesModel(string Id, string DisplayName, DateTimeOffset? Created = null, int? ContextTokens = null, int? MaxOutputTokens = null);
+public sealed record MessagesModel(
+    string Id, string DisplayName, DateTimeOffset? Created = null, int? ContextTokens = null, int? MaxOutputTokens = null);
 
 /// <summary>Models in Anthropic's shape, in pages.</summary>
 public static class MessagesModels
@@ -17,7 +18,7 @@ public static class MessagesModels
 
     /// <summary>
     /// One page of the list in the order given. <paramref name="limit"/> is 1 to 1000 (outside it is brought in; null is 20); an id in
-    /// <paramref name="afterId"/> or <paramref name="beforeId"/> that is not in the list is taken as absent, since a list may change between two pages.
+    /// <paramref name="afterId"/> or <paramref name="beforeId"/> that is not in the list counts as absent, since a list may change between two pages.
     /// </summary>
     public static byte[] WriteList(IReadOnlyList<MessagesModel> models, int? limit = null, string? afterId = null, string? beforeId = null)
     {

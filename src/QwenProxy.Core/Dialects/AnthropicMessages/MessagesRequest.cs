@@ -6,7 +6,10 @@ public sealed record MessagesOptions
     /// <summary>The upstream understands <c>cache_control</c> on content parts. False drops the markers.</summary>
     public bool CacheControl { get; init; }
 
-    /// <summary>Rule <c>billing-block</c>: the block of client data that some clients put first in <c>system</c> changes with every build and breaks prompt caches.</summary>
+    /// <summary>
+    /// Rule <c>billing-block</c>: the text about itself that Claude Code puts first in <c>system</c> changes with every build and
+    /// breaks prompt caches.
+    /// </summary>
     public bool RemoveBillingBlock { get; init; } = true;
 
     /// <summary>Thinking of earlier turns goes upstream as <c>reasoning_content</c>. False drops it, for upstreams that stumble over it.</summary>
@@ -58,7 +61,10 @@ public sealed record MessagesRequest
 
     public required IReadOnlyList<string> StopSequences { get; init; }
 
-    /// <summary>What has no counterpart upstream and was left out, each kind once: <c>metadata</c>, <c>tool:web_search_20250305</c>, <c>block:server_tool_use</c>. No content.</summary>
+    /// <summary>
+    /// What has no counterpart upstream and was left out, each kind once: <c>metadata</c>, <c>tool:web_search_20250305</c>,
+    /// <c>block:server_tool_use</c>. Names only, no content.
+    /// </summary>
     public required IReadOnlyList<string> Dropped { get; init; }
 
     /// <summary>Named rules that changed something: <c>billing-block</c>, <c>cache-markers</c>, <c>deferred-tools</c>.</summary>

@@ -7,13 +7,16 @@ namespace QwenProxy.Core.Dialects.AnthropicMessages;
 
 /// <summary>
 /// Turns an Anthropic Messages request into an OpenAI chat request. Both API versions (2023-06-01 and 2026-10-21) read alike here. Strings are
-/// copied in the client's spelling; what has no counterpart is left out and reported, and only what would silently change the answer's subject is refused.
+/// copied in the client's spelling; what has no counterpart is left out and reported; what would silently change the answer's subject is refused.
 /// </summary>
 public static class MessagesRequestParser
 {
     private const int MaxCacheMarkers = 4;
 
-    /// <summary>Faults are the client's, status 400: no JSON, no model, no <c>max_tokens</c>, unknown roles, documents that cannot become text, server-held threads.</summary>
+    /// <summary>
+    /// Faults are the client's, status 400: no JSON, no model, no <c>max_tokens</c>, unknown roles, documents that cannot
+    /// become text, server-held threads.
+    /// </summary>
     public static bool TryTranslate(
         ReadOnlyMemory<byte> body,
         MessagesOptions options,
@@ -48,7 +51,8 @@ public static class MessagesRequestParser
         using ToolWriter tools = new(translation);
         bool markEnd = JsonField.IsObject(fields.CacheControl);
         if (markEnd && !translation.Options.CacheControl) translation.Drop("cache_control");
-        if (!history.Write(fields.SystemPrompt, fields.Messages, markEnd && translation.Options.CacheControl) || !tools.Write(fields.Tools, fields.ToolChoice)) return null;
+        if (!history.Write(fields.SystemPrompt, fields.Messages, markEnd && translation.Options.CacheControl)) return null;
+        if (!tools.Write(fields.Tools, fields.ToolChoice)) return null;
         List<string> stops = Strings(fields.StopSequences);
         ThinkingRequest thinking = ReadThinking(fields, translation);
         using PooledBytes body = new(history.Output.Bytes.Length + tools.Output.Bytes.Length + 512);

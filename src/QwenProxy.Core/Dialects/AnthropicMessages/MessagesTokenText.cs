@@ -43,12 +43,16 @@ public static class MessagesTokenText
         return true;
     }
 
-    /// <summary>Appends all words of a request, one text per line, and returns the allowance for everything else in tokens; -1 for a body that is no JSON object.</summary>
+    /// <summary>
+    /// Appends all words of a request, one text per line, and returns the allowance for everything else in tokens;
+    /// -1 for a body that is no JSON object.
+    /// </summary>
     public static int Collect(ReadOnlyMemory<byte> body, IBufferWriter<byte> output) =>
         MessagesFields.TryRead(body.Span, new Translation(new MessagesOptions()), out MessagesFields fields) ? CollectFields(fields, output) : -1;
 
     /// <summary><c>{"input_tokens":N}</c>.</summary>
-    public static byte[] WriteCount(int tokens) => Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{{\"input_tokens\":{tokens}}}"));
+    public static byte[] WriteCount(int tokens) =>
+        Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{{\"input_tokens\":{tokens}}}"));
 
     private static int CollectFields(in MessagesFields fields, IBufferWriter<byte> output)
     {

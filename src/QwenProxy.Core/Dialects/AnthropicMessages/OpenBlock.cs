@@ -25,7 +25,7 @@ internal sealed class OpenBlock(BlockWriter writer, MessagesAnswerOptions option
     /// <summary>How many blocks have been opened: the next one's index.</summary>
     public int Count { get; private set; }
 
-    /// <summary>True when another block may begin. A call whose arguments are not closed must wait for the rest, which may come between others'.</summary>
+    /// <summary>True when another block may begin. A call whose arguments are open waits for the rest, which may come between others'.</summary>
     public bool CanClose => !IsOpen || Kind != BlockKind.ToolUse || _progress.Complete;
 
     public bool Is(BlockKind kind, int toolKey) => IsOpen && Kind == kind && (kind != BlockKind.ToolUse || toolKey == ToolKey);

@@ -5,7 +5,7 @@ using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Dialects.AnthropicMessages;
 
-/// <summary>Blocks as Anthropic's stream events. A delta is three copies into the output: what stands around its text is the same for a whole block.</summary>
+/// <summary>Blocks as Anthropic's stream events. A delta is three copies: what stands around its text is the same for a whole block.</summary>
 internal sealed class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
 {
     private readonly PooledBytes _deltaStart = new(256);

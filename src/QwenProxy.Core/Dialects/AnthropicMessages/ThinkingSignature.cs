@@ -8,8 +8,8 @@ namespace QwenProxy.Core.Dialects.AnthropicMessages;
 
 /// <summary>
 /// The signature of a thinking block. It holds no key and no state, so that it means the same after a restart and on another account: either
-/// a digest of the words (<c>qp1.…</c>), or, where the client asked not to be shown them, the words themselves (<c>qp1t.…</c>), which come back on
-/// the next turn. Clients treat it as opaque; nothing is verified, since the words are the client's own to send.
+/// a digest of the words (<c>qp1.…</c>), or, where the client asked not to be shown them, the words themselves (<c>qp1t.…</c>), which come back
+/// on the next turn. Clients treat it as opaque; nothing is verified, since the words are the client's own to send.
 /// </summary>
 internal static class ThinkingSignature
 {
@@ -34,7 +34,7 @@ internal static class ThinkingSignature
         byte[] encoded = Encoding.ASCII.GetBytes(signature[CarryPrefix.Length..]);
         byte[] utf8 = new byte[Base64Url.GetMaxDecodedLength(encoded.Length)];
         // A client may have cut the signature; half of it is no thinking.
-        if (Base64Url.DecodeFromUtf8(encoded, utf8, out _, out int length) == OperationStatus.Done && System.Text.Unicode.Utf8.IsValid(utf8.AsSpan(0, length)))
-            JsonText.WriteInside(utf8.AsSpan(0, length), output);
+        if (Base64Url.DecodeFromUtf8(encoded, utf8, out _, out int length) != OperationStatus.Done) return;
+        if (System.Text.Unicode.Utf8.IsValid(utf8.AsSpan(0, length))) JsonText.WriteInside(utf8.AsSpan(0, length), output);
     }
 }

@@ -20,7 +20,8 @@ internal sealed class ToolWriter(Translation translation) : IDisposable
     {
         if (!tools.IsEmpty && !JsonField.IsArray(tools)) return translation.Fail("\"tools\" must be an array.", param: "tools");
         _searchIsServers = HasServerSearch(tools);
-        if (JsonField.StringIs(JsonField.Find(toolChoice, "type"u8), "tool"u8)) translation.LoadedTools.Add(JsonField.Text(JsonField.Find(toolChoice, "name"u8)));
+        if (JsonField.StringIs(JsonField.Find(toolChoice, "type"u8), "tool"u8))
+            translation.LoadedTools.Add(JsonField.Text(JsonField.Find(toolChoice, "name"u8)));
         ReadOnlySpan<byte> list = tools.IsEmpty ? "[]"u8 : tools;
         JsonScanner items = new(list);
         while (items.MoveNext())
@@ -36,7 +37,9 @@ internal sealed class ToolWriter(Translation translation) : IDisposable
         return true;
     }
 
-    /// <summary>Writes <c>,"tool_choice":…,"parallel_tool_calls":…</c>. Parallel calls are asked for, since Model Studio's default is one at a time.</summary>
+    /// <summary>
+    /// Writes <c>,"tool_choice":…,"parallel_tool_calls":…</c>. Parallel calls are asked for, since Model Studio's default is one at a time.
+    /// </summary>
     public void WriteChoice(ReadOnlySpan<byte> toolChoice, PooledBytes output)
     {
         ReadOnlySpan<byte> type = JsonField.Find(toolChoice, "type"u8), name = JsonField.Find(toolChoice, "name"u8);

@@ -85,15 +85,17 @@ internal static class MessagesClient
         }
     }
 
-    private static JsonNode Input(string arguments)
+    private static JsonObject Input(string arguments)
     {
         try
         {
-            return JsonNode.Parse(arguments)!;
+            if (JsonNode.Parse(arguments) is JsonObject input) return input;
         }
         catch (System.Text.Json.JsonException)
         {
-            return new JsonObject { ["INVALID_JSON"] = arguments };
+            // Said as text below, like JSON that is no object.
         }
+
+        return new JsonObject { ["INVALID_JSON"] = arguments };
     }
 }

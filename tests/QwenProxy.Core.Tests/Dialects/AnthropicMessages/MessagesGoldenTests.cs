@@ -15,15 +15,17 @@ public sealed class MessagesGoldenTests
 {
     private static readonly bool Write = Environment.GetEnvironmentVariable("QWEN_PROXY_WRITE_GOLDEN") == "1";
 
-    public static TheoryData<string> Cases() => [.. Directory.GetDirectories(Root()).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Cases() =>
+        [.. Directory.GetDirectories(Root()).Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Cases))]
     public void Request_BecomesTheExpectedChatRequest(string name)
     {
         MessagesRequest request = Translate(name);
+        ThinkingRequest thinking = request.Thinking;
         string notes = $"""
-            thinking: {request.Thinking.Mode} budget={request.Thinking.BudgetTokens} effort={request.Thinking.Effort} display={request.Thinking.Display}
+            thinking: {thinking.Mode} budget={thinking.BudgetTokens} effort={thinking.Effort} display={thinking.Display}
             dropped: {string.Join(' ', request.Dropped)}
             quirks: {string.Join(' ', request.QuirksApplied)}
 
@@ -63,7 +65,8 @@ public sealed class MessagesGoldenTests
     private static MessagesRequest Translate(string name)
     {
         MessagesOptions options = new() { CacheControl = name.StartsWith("cached-", StringComparison.Ordinal) };
-        bool ok = MessagesRequestParser.TryTranslate(File.ReadAllBytes(PathOf(name, "request.json")), options, out MessagesRequest? request, out ProxyError? fault);
+        byte[] body = File.ReadAllBytes(PathOf(name, "request.json"));
+        bool ok = MessagesRequestParser.TryTranslate(body, options, out MessagesRequest? request, out ProxyError? fault);
         Assert.True(ok, fault?.Message);
         return request!;
     }

@@ -62,6 +62,9 @@ internal static class MessagesStreams
 
     public static string Text(string text) => Chunk($"{{\"content\":\"{text}\"}}");
 
-    public static string Call(int index, string id, string name, string escapedArguments) =>
-        Chunk($"{{\"tool_calls\":[{{\"index\":{index},\"id\":\"{id}\",\"type\":\"function\",\"function\":{{\"name\":\"{name}\",\"arguments\":\"{escapedArguments}\"}}}}]}}");
+    public static string Call(int index, string id, string name, string escapedArguments)
+    {
+        string function = $"{{\"name\":\"{name}\",\"arguments\":\"{escapedArguments}\"}}";
+        return Chunk($"{{\"tool_calls\":[{{\"index\":{index},\"id\":\"{id}\",\"type\":\"function\",\"function\":{function}}}]}}");
+    }
 }
