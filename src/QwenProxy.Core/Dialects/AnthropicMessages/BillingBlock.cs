@@ -29,8 +29,8 @@ internal static class BillingBlock
         bool first = true;
         while (blocks.MoveNext())
         {
-            ReadOnlySpan<byte> block = blocks.Value.In(system);
-            bool isBilling = first && JsonField.Inside(JsonField.Find(block, "text"u8)).StartsWith(Opening);
+            ContentBlock block = ContentBlock.Read(blocks.Value.In(system));
+            bool isBilling = first && JsonField.Inside(block.Text).StartsWith(Opening);
             first = false;
             if (isBilling) translation.Apply(Quirk);
             else if (!ContentReader.AddBlock(block, into, translation)) return false;

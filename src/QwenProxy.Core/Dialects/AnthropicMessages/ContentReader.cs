@@ -19,24 +19,23 @@ internal static class ContentReader
         JsonScanner blocks = new(content);
         while (blocks.MoveNext())
         {
-            if (!AddBlock(blocks.Value.In(content), into, translation)) return false;
+            if (!AddBlock(ContentBlock.Read(blocks.Value.In(content)), into, translation)) return false;
         }
 
         return true;
     }
 
-    public static bool AddBlock(ReadOnlySpan<byte> block, ContentParts into, Translation translation)
+    public static bool AddBlock(in ContentBlock block, ContentParts into, Translation translation)
     {
-        ReadOnlySpan<byte> type = JsonField.Find(block, "type"u8);
-        if (!JsonField.IsString(type)) return translation.Fail("Every content block must be an object with a \"type\".");
-        bool marked = translation.Options.CacheControl && JsonField.HasCacheMarker(block);
-        if (JsonField.StringIs(type, "text"u8)) into.AddText(JsonField.Inside(JsonField.Find(block, "text"u8)), marked);
-        else if (JsonField.StringIs(type, "image"u8)) return AddImage(JsonField.Find(block, "source"u8), into, marked, translation);
-        else if (JsonField.StringIs(type, "document"u8)) return AddDocument(block, into, marked, translation);
-        else if (JsonField.StringIs(type, "search_result"u8)) return AddSearchResult(block, into, marked, translation);
-        else if (JsonField.StringIs(type, "tool_reference"u8)) AddToolReference(block, into, translation);
-        else if (JsonField.StringIs(type, "tool_addition"u8)) AddTool(JsonField.Find(block, "tool"u8), translation);
-        else translation.Drop("block:", type);
+        if (!JsonField.IsString(block.Type)) return translation.Fail("Every content block must be an object with a \"type\".");
+        bool marked = translation.Options.CacheControl && block.IsMarked;
+        if (block.Is("text"u8)) into.AddText(JsonField.Inside(block.Text), marked);
+        else if (block.Is("image"u8)) return AddImage(block.Source, into, marked, translation);
+        else if (block.Is("document"u8)) return AddDocument(block, into, marked, translation);
+        else if (block.Is("search_result"u8)) return AddSearchResult(block, into, marked, translation);
+        else if (block.Is("tool_reference"u8)) AddToolReference(block, into, translation);
+        else if (block.Is("tool_addition"u8)) AddTool(block.Tool, translation);
+        else translation.Drop("block:", block.Type);
         return true;
     }
 
@@ -61,9 +60,9 @@ internal static class ContentReader
     }
 
     /// <summary>A text document becomes text under its title. A PDF has no counterpart, and without it the model has nothing to read.</summary>
-    private static bool AddDocument(ReadOnlySpan<byte> block, ContentParts into, bool marked, Translation translation)
+    private static bool AddDocument(in ContentBlock block, ContentParts into, bool marked, Translation translation)
     {
-        ReadOnlySpan<byte> source = JsonField.Find(block, "source"u8), type = JsonField.Find(source, "type"u8);
+        ReadOnlySpan<byte> source = block.Source, type = JsonField.Find(source, "type"u8);
         bool isText = JsonField.StringIs(type, "text"u8);
         if (!isText && !JsonField.StringIs(type, "content"u8))
         {
@@ -79,10 +78,10 @@ internal static class ContentReader
         return true;
     }
 
-    private static void AddHeading(ReadOnlySpan<byte> document, ContentParts into)
+    private static void AddHeading(in ContentBlock document, ContentParts into)
     {
-        ReadOnlySpan<byte> title = JsonField.Inside(JsonField.Find(document, "title"u8));
-        ReadOnlySpan<byte> context = JsonField.Inside(JsonField.Find(document, "context"u8));
+        ReadOnlySpan<byte> title = JsonField.Inside(document.Title);
+        ReadOnlySpan<byte> context = JsonField.Inside(document.Context);
         if (!title.IsEmpty)
         {
             into.AppendText("Document: "u8);
@@ -94,21 +93,21 @@ internal static class ContentReader
         into.EndText();
     }
 
-    private static bool AddSearchResult(ReadOnlySpan<byte> block, ContentParts into, bool marked, Translation translation)
+    private static bool AddSearchResult(in ContentBlock block, ContentParts into, bool marked, Translation translation)
     {
         into.AppendText("Search result: "u8);
-        into.AppendText(JsonField.Inside(JsonField.Find(block, "title"u8)));
+        into.AppendText(JsonField.Inside(block.Title));
         into.AppendText(" ("u8);
-        into.AppendText(JsonField.Inside(JsonField.Find(block, "source"u8)));
+        into.AppendText(JsonField.Inside(block.Source));
         into.AddText(")"u8);
-        if (!Read(JsonField.Find(block, "content"u8), into, translation)) return false;
+        if (!Read(block.Content, into, translation)) return false;
         if (marked) into.MarkLast();
         return true;
     }
 
-    private static void AddToolReference(ReadOnlySpan<byte> block, ContentParts into, Translation translation)
+    private static void AddToolReference(in ContentBlock block, ContentParts into, Translation translation)
     {
-        ReadOnlySpan<byte> name = NameOf(block);
+        ReadOnlySpan<byte> name = block.ToolName.IsEmpty ? block.Name : block.ToolName;
         translation.LoadedTools.Add(JsonField.Text(name));
         into.AppendText("Tool available now: "u8);
         into.AddText(JsonField.Inside(name));
@@ -119,13 +118,11 @@ internal static class ContentReader
     {
         ReadOnlySpan<byte> definition = JsonField.Find(tool, "definition"u8);
         if (JsonField.IsObject(definition)) translation.InlineTools.Add(definition.ToArray());
-        else translation.LoadedTools.Add(JsonField.Text(NameOf(tool)));
-    }
-
-    private static ReadOnlySpan<byte> NameOf(ReadOnlySpan<byte> reference)
-    {
-        ReadOnlySpan<byte> name = JsonField.Find(reference, "tool_name"u8);
-        return name.IsEmpty ? JsonField.Find(reference, "name"u8) : name;
+        else
+        {
+            ContentBlock reference = ContentBlock.Read(tool);
+            translation.LoadedTools.Add(JsonField.Text(reference.ToolName.IsEmpty ? reference.Name : reference.ToolName));
+        }
     }
 
     private static string Short(ReadOnlySpan<byte> token)

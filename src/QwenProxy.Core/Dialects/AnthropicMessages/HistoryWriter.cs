@@ -51,7 +51,15 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
 
     private bool WriteMessage(ReadOnlySpan<byte> message)
     {
-        ReadOnlySpan<byte> role = JsonField.Find(message, "role"u8), content = JsonField.Find(message, "content"u8);
+        ReadOnlySpan<byte> role = default, content = default;
+        JsonScanner members = new(JsonField.IsObject(message) ? message : "{}"u8);
+        while (members.MoveNext())
+        {
+            if (members.NameIs("role"u8)) role = members.Value.In(message);
+            else if (members.NameIs("content"u8)) content = members.Value.In(message);
+        }
+
+        if (content.SequenceEqual("null"u8)) content = default;
         if (content.IsEmpty) return translation.Fail("Every message needs \"content\".", param: "messages");
         if (JsonField.StringIs(role, "user"u8)) return WriteUser(content);
         if (JsonField.StringIs(role, "assistant"u8)) return WriteAssistant(content);
@@ -81,8 +89,8 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
             JsonScanner blocks = new(content);
             while (blocks.MoveNext())
             {
-                ReadOnlySpan<byte> block = blocks.Value.In(content);
-                bool isResult = JsonField.StringIs(JsonField.Find(block, "type"u8), "tool_result"u8);
+                ContentBlock block = ContentBlock.Read(blocks.Value.In(content));
+                bool isResult = block.Is("tool_result"u8);
                 hadResults |= isResult;
                 bool read = isResult ? WriteResult(block, _markEnd && IsLast(blocks, content)) : ContentReader.AddBlock(block, _content, translation);
                 if (!read) return false;
@@ -104,15 +112,15 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
         target.Write("}"u8);
     }
 
-    private bool WriteResult(ReadOnlySpan<byte> block, bool marked)
+    private bool WriteResult(in ContentBlock block, bool marked)
     {
-        ReadOnlySpan<byte> id = JsonField.Find(block, "tool_use_id"u8);
+        ReadOnlySpan<byte> id = block.ToolUseId;
         if (!JsonField.IsString(id)) return translation.Fail("Every tool_result needs a \"tool_use_id\".", param: "messages");
         _result.Clear();
-        if (!ContentReader.Read(JsonField.Find(block, "content"u8), _result, translation)) return false;
-        if (JsonField.IsTrue(JsonField.Find(block, "is_error"u8))) _result.MarkAsError();
+        if (!ContentReader.Read(block.Content, _result, translation)) return false;
+        if (JsonField.IsTrue(block.IsError)) _result.MarkAsError();
         _result.MoveImagesTo(_content, JsonField.Inside(id));
-        if (marked || (translation.Options.CacheControl && JsonField.HasCacheMarker(block))) _result.MarkLast();
+        if (marked || (translation.Options.CacheControl && block.IsMarked)) _result.MarkLast();
         Output.Separate();
         Output.Write("{\"role\":\"tool\",\"tool_call_id\":"u8);
         Output.Write(id);
@@ -136,7 +144,7 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
             JsonScanner blocks = new(content);
             while (blocks.MoveNext())
             {
-                if (!AddAssistantBlock(blocks.Value.In(content))) return false;
+                if (!AddAssistantBlock(ContentBlock.Read(blocks.Value.In(content)))) return false;
             }
         }
         else if (!ContentReader.Read(content, _content, translation)) return false;
@@ -158,26 +166,25 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
         Output.Write(closing);
     }
 
-    private bool AddAssistantBlock(ReadOnlySpan<byte> block)
+    private bool AddAssistantBlock(in ContentBlock block)
     {
-        ReadOnlySpan<byte> type = JsonField.Find(block, "type"u8);
-        if (JsonField.StringIs(type, "tool_use"u8)) return AddCall(block);
-        if (!JsonField.StringIs(type, "thinking"u8)) return ContentReader.AddBlock(block, _content, translation);
+        if (block.Is("tool_use"u8)) return AddCall(block);
+        if (!block.Is("thinking"u8)) return ContentReader.AddBlock(block, _content, translation);
         if (!translation.Options.ReplayThinking)
         {
             translation.Drop("block:thinking");
             return true;
         }
 
-        ReadOnlySpan<byte> words = JsonField.Inside(JsonField.Find(block, "thinking"u8));
+        ReadOnlySpan<byte> words = JsonField.Inside(block.Thinking);
         if (!words.IsEmpty) _reasoning.Write(words);
-        else ThinkingSignature.AppendCarried(JsonField.Text(JsonField.Find(block, "signature"u8)), _reasoning);
+        else ThinkingSignature.AppendCarried(JsonField.Text(block.Signature), _reasoning);
         return true;
     }
 
-    private bool AddCall(ReadOnlySpan<byte> block)
+    private bool AddCall(in ContentBlock block)
     {
-        ReadOnlySpan<byte> id = JsonField.Find(block, "id"u8), name = JsonField.Find(block, "name"u8), input = JsonField.Find(block, "input"u8);
+        ReadOnlySpan<byte> id = block.Id, name = block.Name, input = block.Input;
         if (!JsonField.IsString(id) || !JsonField.IsString(name))
             return translation.Fail("Every tool_use needs an \"id\" and a \"name\".", param: "messages");
         if (_calls.Length > 0) _calls.Write(","u8);
