@@ -79,6 +79,12 @@ public static class OwnErrors
             ? "The upstream ended its answer before it was finished. What was received is incomplete; try again."
             : $"The upstream's connection broke before its answer was finished ({exception.GetBaseException().Message.TrimEnd('.')}). Try again.");
 
+    /// <summary>502 <c>upstream_protocol_error</c>: asked again, the upstream gave another answer than the one it had begun.</summary>
+    public static ProxyError ResumeDiffers() => Broken(
+        FaultKind.ResumeDiffers,
+        "upstream_protocol_error",
+        "The upstream broke off its answer and, asked again, gave a different one, so it cannot be continued. What was received is incomplete; try again.");
+
     /// <summary>502 <c>upstream_protocol_error</c>: a success status with something that is no answer.</summary>
     /// <param name="contentType">The content type that came, or null.</param>
     public static ProxyError NotAStream(string? contentType) => ProtocolError(

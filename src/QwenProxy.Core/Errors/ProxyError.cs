@@ -41,6 +41,7 @@ public enum FaultKind
     LifetimeLimit,
     ProtocolError,
     Cut,
+    ResumeDiffers,
 
     // This proxy or its client.
     NoAccount,

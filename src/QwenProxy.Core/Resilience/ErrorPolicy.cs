@@ -71,6 +71,7 @@ public static class ErrorPolicy
         new(FaultKind.LifetimeLimit, No, No, No, CooldownScope.None, None),
         new(FaultKind.ProtocolError, Yes, Yes, Yes, CooldownScope.None, None, Breaks: true),
         new(FaultKind.Cut, Yes, Yes, Yes, CooldownScope.None, None, Breaks: true),
+        new(FaultKind.ResumeDiffers, No, No, No, CooldownScope.None, None),
 
         // This proxy or its client: no account is to blame.
         new(FaultKind.NoAccount, No, No, No, CooldownScope.None, None),

@@ -1,19 +1,7 @@
+using QwenProxy.Core.Catalogue;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Resume;
-
-/// <summary>How a kind of upstream continues an assistant message that the request ends with.</summary>
-public enum PrefillStyle
-{
-    /// <summary>It does not.</summary>
-    None,
-
-    /// <summary><c>"partial": true</c> on the last message; thinking is switched at the top level (Model Studio).</summary>
-    Partial,
-
-    /// <summary><c>continue_final_message</c> without a generation prompt; thinking is switched in the chat template's arguments (vLLM, SGLang).</summary>
-    ContinueFinalMessage,
-}
 
 /// <summary>
 /// The client's chat request with the text it already has as the beginning of the answer. Spliced: every other byte stays. Thinking is

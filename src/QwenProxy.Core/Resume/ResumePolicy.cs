@@ -1,3 +1,4 @@
+using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resilience;
 

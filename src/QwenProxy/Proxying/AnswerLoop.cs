@@ -1,7 +1,7 @@
 using System.Buffers;
-using System.Net;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Resume;
 using QwenProxy.Hosting;
 using QwenProxy.Wire;
 
@@ -11,25 +11,25 @@ namespace QwenProxy.Proxying;
 /// Attempts until one begins to answer, then the pump, then attempts again where upstream broke: before Commit from the start, after it only as a
 /// resume. A whole answer is committed when it is complete, so all of it may be tried again.
 /// </summary>
-internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, IncomingRequest incoming, RouteSession route)
+internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, IncomingRequest incoming, RouteSession route) : IDisposable
 {
     private readonly AttemptLoop _attempts = new(runtime, exchange, route);
+    private readonly ResumeLoop _resume = new(runtime, exchange, incoming, route);
 
     /// <summary>Runs to the end of the answer. The error, if any, is for the client.</summary>
     public async Task<ProxyError?> RunAsync()
     {
         using PooledBytes? whole = incoming.Stream ? null : new PooledBytes();
         DownstreamAnswer answer = NewAnswer(whole);
+        ProxyError? broken = null;
         while (true)
         {
             AttemptOutcome<UpstreamStream> outcome = await _attempts.RunAsync(SendAsync);
-            if (outcome.Answer is not { } upstream) return outcome.Error;
+            if (outcome.Answer is not { } upstream) return broken ?? outcome.Error;
             using (upstream)
             {
                 Commit(upstream, answer);
-                StreamRepair repair = new(runtime, exchange, incoming.Chat, upstream.Target, answer);
-                ProxyError? fault = await new StreamPump(exchange, upstream, repair, answer).RunAsync();
-                repair.Learn();
+                ProxyError? fault = await PumpAsync(upstream, answer);
                 if (fault is null)
                 {
                     route.Succeeded();
@@ -39,7 +39,13 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
                 }
 
                 route.Failed(fault);
-                if (answer.IsStream) return fault;
+                if (answer.IsStream)
+                {
+                    // What broke first is what the client is told when nothing mends it.
+                    broken ??= fault;
+                    if (!_resume.Prepare(upstream.Target, fault)) return broken;
+                    continue;
+                }
             }
 
             whole!.Clear();
@@ -47,18 +53,32 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
         }
     }
 
+    public void Dispose() => _resume.Dispose();
+
+    /// <summary>8 Frame … 12 Flush, for one upstream stream.</summary>
+    private async Task<ProxyError?> PumpAsync(UpstreamStream upstream, DownstreamAnswer answer)
+    {
+        using ReplayVerifier? verifier = _resume.NewVerifier();
+        if (verifier is not null)
+        {
+            exchange.Resumes++;
+            answer.PinId(_resume.FirstId);
+            exchange.Output.Write(": resumed\n\n"u8);
+        }
+
+        StreamRepair repair = new(runtime, exchange, incoming.Chat, upstream.Target, _resume.Record(answer), verifier);
+        ProxyError? fault = await new StreamPump(exchange, upstream, repair, answer).RunAsync();
+        repair.Learn();
+        _resume.EndStream(fault);
+        return fault;
+    }
+
     /// <summary>6 Send and 7 the first Frame.</summary>
     private async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target)
     {
-        using HttpRequestMessage request = new(HttpMethod.Post, target.Url("/chat/completions" + incoming.Query));
-        request.Version = HttpVersion.Version11;
-        request.VersionPolicy = HttpVersionPolicy.RequestVersionOrHigher;
-        JsonSplice splice = incoming.Chat.ForUpstream(target.Ask.Model, stream: true, includeUsage: target.Account.Profile.SupportsStreamOptions);
-        request.Content = new SplicedContent(incoming.Chat.Body, splice, "application/json");
-        request.Headers.TryAddWithoutValidation("Accept", "text/event-stream");
-        HeaderAllowList.CopyToUpstream(exchange.Http.Request, request);
-        HeaderAllowList.ApplyAccount(target.Account, request, target.Token);
-        return await new UpstreamCall(runtime.Transport, exchange).SendAsync(request, target, route.FirstTokenDeadline(target.Ask));
+        UpstreamCall call = new(runtime, exchange, incoming);
+        TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
+        return _resume.IsResuming ? await _resume.SendAsync(call, target, deadline) : await call.SendAsync(target, incoming.Chat, deadline);
     }
 
     private DownstreamAnswer NewAnswer(PooledBytes? whole)

@@ -109,6 +109,9 @@ internal sealed class Exchange : IDisposable
         _usageLength = usage.Length;
     }
 
+    /// <summary>The next stream of a resumed answer reports for itself.</summary>
+    public void ForgetUsage() => _usageLength = 0;
+
     public void Dispose()
     {
         _lifetime.Dispose();

@@ -94,7 +94,8 @@ internal sealed class Lifecycle(ProxyRuntime runtime)
         using RouteSession route = runtime.Router.Open(exchange, incoming.Chat.Model, incoming.Chat.Body, incoming.Chat.Messages.In(incoming.Chat.Body.Span));
 
         // 4 … 12
-        return await new AnswerLoop(runtime, exchange, incoming, route).RunAsync();
+        using AnswerLoop loop = new(runtime, exchange, incoming, route);
+        return await loop.RunAsync();
     }
 
     /// <summary>

@@ -33,8 +33,8 @@ internal sealed class Router(ProxyRuntime runtime, Random random)
         RoutePlan plan = model.Length > 0 ? table.Resolve(model) : AnyModel(table);
         ulong? affinity = table.Accounts.Length > 1 ? AffinityKey.From(name => Header(exchange, name), messages) : null;
         RetrySnapshot retry = exchange.Snapshot.Retry;
-        AttemptPolicy policy = new(new AttemptLimits(retry.MaxAttempts, TimeSpan.FromSeconds(retry.MaxWaitSeconds)), random);
-        return new RouteSession(runtime, exchange, Pool, policy, plan, affinity, FirstTokenRule.EstimateTokens(body.Length));
+        AttemptLimits limits = new(retry.MaxAttempts, TimeSpan.FromSeconds(retry.MaxWaitSeconds));
+        return new RouteSession(runtime, exchange, Pool, limits, random, plan, affinity, FirstTokenRule.EstimateTokens(body.Length));
     }
 
     /// <summary>Why no request could be served now; null when one could.</summary>
@@ -59,9 +59,11 @@ internal sealed class Router(ProxyRuntime runtime, Random random)
 
 /// <summary>The way of one request through the accounts: what was tried, what is leased now, what comes next.</summary>
 internal sealed class RouteSession(
-    ProxyRuntime runtime, Exchange exchange, AccountPool pool, AttemptPolicy policy, RoutePlan plan, ulong? affinity, long promptTokens) : IDisposable
+    ProxyRuntime runtime, Exchange exchange, AccountPool pool, AttemptLimits limits, Random random, RoutePlan plan, ulong? affinity, long promptTokens) : IDisposable
 {
-    private readonly AttemptHistory _history = new();
+    private AttemptPolicy _policy = new(limits, random);
+    private AttemptHistory _history = new();
+    private Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>>? _narrow;
     private Lease? _lease;
 
     /// <summary>Why the last attempt failed, for the log.</summary>
@@ -73,7 +75,20 @@ internal sealed class RouteSession(
         if (exchange.Snapshot.Accounts.IsEmpty) return new NextStep.GiveUp(OwnErrors.NoAccount());
         if (plan.IsEmpty) return new NextStep.GiveUp(OwnErrors.ModelNotFound(exchange.AskedModel));
         DateTimeOffset now = runtime.Time.GetUtcNow();
-        return policy.Decide(_history, pool.View(plan, affinity, now), now);
+        IReadOnlyList<ModelRoute> routes = pool.View(plan, affinity, now);
+        return _policy.Decide(_history, _narrow is null ? routes : _narrow(routes), now);
+    }
+
+    /// <summary>
+    /// The stream of an answer broke: whom to ask for the rest is decided anew, with attempts of its own. The account that broke counts as tried,
+    /// so another one is asked first where there is one.
+    /// </summary>
+    public void BeginResume(Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>> narrow, AttemptTarget broken, ProxyError fault)
+    {
+        _narrow = narrow;
+        _policy = new AttemptPolicy(limits with { MaxAttempts = limits.MaxAttempts + 1 }, random);
+        _history = new AttemptHistory();
+        _history.Failed(broken.Account.Name, broken.Ask.Model, fault);
     }
 
     /// <summary>Takes the lease. False when somebody else took a half-open breaker's one probe in the meantime: then ask again.</summary>

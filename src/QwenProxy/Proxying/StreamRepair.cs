@@ -7,6 +7,7 @@ using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Repair.Thinking;
 using QwenProxy.Core.Repair.ToolCalls;
 using QwenProxy.Core.Requests;
+using QwenProxy.Core.Resume;
 using QwenProxy.Hosting;
 
 namespace QwenProxy.Proxying;
@@ -19,7 +20,7 @@ internal sealed class StreamRepair
     private readonly string _host;
     private readonly string _model;
 
-    public StreamRepair(ProxyRuntime runtime, Exchange exchange, ChatRequest request, AttemptTarget target, IEventSink output)
+    public StreamRepair(ProxyRuntime runtime, Exchange exchange, ChatRequest request, AttemptTarget target, IEventSink output, ReplayVerifier? verifier)
     {
         _runtime = runtime;
         _host = target.BaseUrl.Host;
@@ -47,12 +48,17 @@ internal sealed class StreamRepair
         if (modes.ThinkTags != SwitchMode.Off) stages.Add(new ThinkTagStage(Context, ModeOf(modes.ThinkTags)));
         if (modes.ToolCalls != SwitchMode.Off && !Context.Tools.IsEmpty) stages.Add(new LeakedCallStage(Context, ModeOf(modes.ToolCalls), () => runtime.NewId("call_")));
 
+        Verifier = verifier;
+        if (verifier is not null) stages.Add(verifier);
         Chain = new RepairChain(stages.ToArray(), output);
     }
 
     public RepairContext Context { get; }
 
     public RepairChain Chain { get; }
+
+    /// <summary>On a stream that continues a broken one: the last stage, which lets only new bytes through.</summary>
+    public ReplayVerifier? Verifier { get; }
 
     /// <summary>The stream is over: what it taught about this upstream and model is kept.</summary>
     public void Learn()

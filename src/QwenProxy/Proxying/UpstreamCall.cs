@@ -3,6 +3,8 @@ using System.Net;
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
+using QwenProxy.Core.Requests;
+using QwenProxy.Hosting;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Proxying;
@@ -11,21 +13,22 @@ namespace QwenProxy.Proxying;
 /// Send and first Frame of one attempt at a chat stream: from the request until upstream has said something or has failed. Nothing of it has
 /// reached the client, so whatever goes wrong here may be tried again.
 /// </summary>
-internal sealed class UpstreamCall(UpstreamTransport transport, Exchange exchange)
+internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, IncomingRequest incoming)
 {
     private const int MaxErrorBytes = 1024 * 1024;
     private const int MaxPreambleBytes = 64 * 1024;
 
     /// <summary>Sends and waits for the first event, at most <paramref name="firstToken"/>.</summary>
-    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(HttpRequestMessage request, AttemptTarget target, TimeSpan firstToken)
+    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, ChatRequest chat, TimeSpan firstToken)
     {
+        using HttpRequestMessage request = BuildRequest(target, chat);
         CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(exchange.Token);
         Deadline deadline = new(exchange.Time, firstToken, cancel);
         HttpResponseMessage? response = null;
         UpstreamStream? begun = null;
         try
         {
-            response = await transport.SendAsync(request, exchange.Snapshot, cancel.Token);
+            response = await runtime.Transport.SendAsync(request, exchange.Snapshot, cancel.Token);
             AttemptOutcome<UpstreamStream> outcome = await ReadAnswerAsync(response, target, cancel);
             begun = outcome.Answer;
             return outcome;
@@ -63,6 +66,21 @@ internal sealed class UpstreamCall(UpstreamTransport transport, Exchange exchang
         }
 
         return body;
+    }
+
+    private HttpRequestMessage BuildRequest(AttemptTarget target, ChatRequest chat)
+    {
+        JsonSplice splice = chat.ForUpstream(target.Ask.Model, stream: true, includeUsage: target.Account.Profile.SupportsStreamOptions);
+        HttpRequestMessage request = new(HttpMethod.Post, target.Url("/chat/completions" + incoming.Query))
+        {
+            Version = HttpVersion.Version11,
+            VersionPolicy = HttpVersionPolicy.RequestVersionOrHigher,
+            Content = new SplicedContent(chat.Body, splice, "application/json"),
+        };
+        request.Headers.TryAddWithoutValidation("Accept", "text/event-stream");
+        HeaderAllowList.CopyToUpstream(exchange.Http.Request, request);
+        HeaderAllowList.ApplyAccount(target.Account, request, target.Token);
+        return request;
     }
 
     private async Task<AttemptOutcome<UpstreamStream>> ReadAnswerAsync(HttpResponseMessage response, AttemptTarget target, CancellationTokenSource cancel)
