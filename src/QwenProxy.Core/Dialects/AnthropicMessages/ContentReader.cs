@@ -56,6 +56,7 @@ internal static class ContentReader
             return true;
         }
 
+        if (!translation.RefuseUnreadable) return NoteUnreadable("image", type, into, translation);
         return translation.Fail($"Images with a source of type \"{Short(type)}\" are not supported; send the image as base64 or as a url.");
     }
 
@@ -67,6 +68,7 @@ internal static class ContentReader
         if (!isText && !JsonField.StringIs(type, "content"u8))
         {
             ReadOnlySpan<byte> media = JsonField.Find(source, "media_type"u8);
+            if (!translation.RefuseUnreadable) return NoteUnreadable("document", media.IsEmpty ? type : media, into, translation);
             string what = JsonField.IsString(media) ? $"type \"{Short(type)}\" ({Short(media)})" : $"type \"{Short(type)}\"";
             return translation.Fail($"Documents with a source of {what} are not supported by this model's API; send the document's text instead.");
         }
@@ -75,6 +77,17 @@ internal static class ContentReader
         if (isText) into.AddText(JsonField.Inside(JsonField.Find(source, "data"u8)));
         else if (!Read(JsonField.Find(source, "content"u8), into, translation)) return false;
         if (marked) into.MarkLast();
+        return true;
+    }
+
+    private static bool NoteUnreadable(string kind, ReadOnlySpan<byte> form, ContentParts into, Translation translation)
+    {
+        translation.Drop("unreadable:" + kind);
+        into.AppendText("[Not readable for this model: "u8);
+        into.AppendText(System.Text.Encoding.ASCII.GetBytes(kind));
+        into.AppendText(" ("u8);
+        into.AppendText(JsonField.Inside(form));
+        into.AddText(")]"u8);
         return true;
     }
 

@@ -16,6 +16,8 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
     private readonly PooledBytes _calls = new(1024);
     private readonly HashSet<string> _outstanding = [];
     private bool _markEnd;
+    private bool _isLastMessage;
+    private bool _turnHasResults;
 
     /// <summary>The items of the <c>messages</c> array, without its brackets.</summary>
     public MarkedBytes Output { get; } = new();
@@ -29,7 +31,8 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
         JsonScanner items = new(messages);
         while (items.MoveNext())
         {
-            _markEnd = markEnd && IsLast(items, messages);
+            _isLastMessage = IsLast(items, messages);
+            _markEnd = markEnd && _isLastMessage;
             if (!WriteMessage(items.Value.In(messages))) return false;
         }
 
@@ -92,6 +95,8 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
                 ContentBlock block = ContentBlock.Read(blocks.Value.In(content));
                 bool isResult = block.Is("tool_result"u8);
                 hadResults |= isResult;
+                _turnHasResults |= isResult;
+                translation.RefuseUnreadable = _isLastMessage && !_turnHasResults;
                 bool read = isResult ? WriteResult(block, _markEnd && IsLast(blocks, content)) : ContentReader.AddBlock(block, _content, translation);
                 if (!read) return false;
             }
@@ -133,6 +138,8 @@ internal sealed class HistoryWriter(Translation translation) : IDisposable
 
     private bool WriteAssistant(ReadOnlySpan<byte> content)
     {
+        _turnHasResults = false;
+        translation.RefuseUnreadable = false;
         // Calls that were never answered: nothing more can come between.
         _outstanding.Clear();
         Output.TakeAll(_deferred);

@@ -19,6 +19,12 @@ internal sealed class Translation(MessagesOptions options)
     /// <summary>Tool definitions that stand in the middle of the conversation.</summary>
     public List<byte[]> InlineTools { get; } = [];
 
+    /// <summary>
+    /// A document or image that cannot be read is refused where a person has just sent it. In the history, and where a tool brought it in, a note
+    /// stands in its place: refusing it there would refuse every later turn of that conversation.
+    /// </summary>
+    public bool RefuseUnreadable { get; set; } = true;
+
     public ProxyError? Fault { get; private set; }
 
     public void Drop(string what)

@@ -1,8 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using QwenProxy.Core.Dialects.AnthropicMessages;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Requests;
 
 namespace QwenProxy.Core.Tests.Dialects.AnthropicMessages;
 
@@ -31,6 +33,8 @@ public sealed class MessagesGoldenTests
 
             """.ReplaceLineEndings("\n");
         using JsonDocument wellFormed = JsonDocument.Parse(request.ChatBody);
+        Assert.True(ChatRequest.TryParse(request.ChatBody, out ChatRequest chat, out string chatFault), chatFault);
+        Assert.Equal((request.Model, request.Stream), (chat.Model, chat.Stream));
         Check(name, "chat.json", Encoding.UTF8.GetString(request.ChatBody) + "\n");
         Check(name, "notes.txt", notes);
     }
@@ -58,8 +62,56 @@ public sealed class MessagesGoldenTests
         string upstream = File.ReadAllText(PathOf(name, "upstream.sse"));
         string folded = MessagesClient.Fold(MessagesStreams.Stream(upstream, Answer(name)));
         string whole = MessagesStreams.Whole(upstream, Answer(name));
-        Assert.True(System.Text.Json.Nodes.JsonNode.DeepEquals(
-            System.Text.Json.Nodes.JsonNode.Parse(folded), System.Text.Json.Nodes.JsonNode.Parse(whole)), $"{folded}\n{whole}");
+        Assert.True(JsonNode.DeepEquals(JsonNode.Parse(folded), JsonNode.Parse(whole)), $"{folded}\n{whole}");
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void DamagedRequest_IsTranslatedOrRefusedButNeverBreaks(string name)
+    {
+        byte[] original = File.ReadAllBytes(PathOf(name, "request.json"));
+        Random random = new(original.Length);
+        for (int i = 0; i < 400; i++)
+        {
+            byte[] body = Damage(original, random);
+            MessagesOptions options = new() { CacheControl = i % 2 == 0 };
+            if (MessagesRequestParser.TryTranslate(body, options, out MessagesRequest? request, out ProxyError? fault))
+            {
+                using JsonDocument wellFormed = JsonDocument.Parse(request.ChatBody);
+            }
+            else Assert.Equal(400, fault.Status);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void DamagedStream_StaysAWellFormedMessage(string name)
+    {
+        string[] frames = File.ReadAllText(PathOf(name, "upstream.sse")).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        Random random = new(frames.Length);
+        for (int i = 0; i < 60; i++)
+        {
+            // Frames lost, doubled and out of order: nobody can tell what was meant, but the client must be able to read it.
+            string upstream = string.Concat(Enumerable.Range(0, frames.Length).Select(_ => frames[random.Next(frames.Length)] + "\n\n"));
+            string folded = MessagesClient.Fold(MessagesStreams.Stream(upstream, Answer(name)));
+            string whole = MessagesStreams.Whole(upstream, Answer(name));
+            Assert.True(JsonNode.DeepEquals(JsonNode.Parse(folded), JsonNode.Parse(whole)), upstream);
+        }
+    }
+
+    private static byte[] Damage(byte[] original, Random random)
+    {
+        byte[] body = random.Next(4) == 0 ? original[..random.Next(original.Length)] : [.. original];
+        ReadOnlySpan<byte> likely = "{}[]\",:\\0nt "u8;
+        for (int edits = random.Next(1, 4); edits > 0 && body.Length > 0; edits--)
+        {
+            int at = random.Next(body.Length);
+            if (random.Next(2) == 0) body[at] = likely[random.Next(likely.Length)];
+            else if (random.Next(2) == 0) body = [.. body[..at], .. body[Math.Min(body.Length, at + random.Next(1, 20))..]];
+            else body[at] = (byte)random.Next(256);
+        }
+
+        return body;
     }
 
     private static MessagesRequest Translate(string name)
