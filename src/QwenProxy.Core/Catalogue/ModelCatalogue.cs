@@ -19,7 +19,10 @@ public static class ModelCatalogue
     public static ImmutableArray<ModelEntry> All { get; } =
     [
         // 3.8: output 131,072 by two resellers, 65,536 by another. Thinks always by the client's flag; flash can be switched off by effort.
-        new("qwen3.8-max", Million, Output64K) { Vision = true, Thinking = ThinkingMode.Always, Prices = [Flat(2m, 6m) with { CacheReadUsd = 0.25m }] },
+        new("qwen3.8-max", Million, Output64K)
+        {
+            Vision = true, Thinking = ThinkingMode.Always, Prices = [Flat(2m, 6m) with { CacheReadUsd = 0.25m }],
+        },
         new("qwen3.8-max-0902", Million, Output64K) { Vision = true, Thinking = ThinkingMode.Always },
         new("qwen3.8-flash", Million, Output64K) { Vision = true, Thinking = ThinkingMode.OnByDefault, Prices = [Flat(0.15m, 0.47m)] },
         new("qwen3.8-27b", QuarterMillion, Output64K) { Thinking = ThinkingMode.OnByDefault },
@@ -27,14 +30,20 @@ public static class ModelCatalogue
 
         // 3.7 and 3.6: the vendor's international price page, autumn 2026; 3.6-plus from a public model list of July 2026.
         new("qwen3.7-max", Million, Output64K) { Thinking = ThinkingMode.OnByDefault, Prices = [Flat(2.50m, 7.50m)] },
-        new("qwen3.7-plus", Million, Output64K) { Vision = true, Thinking = ThinkingMode.OnByDefault, Prices = [Tier(256_000, 0.40m, 1.60m), Flat(1.20m, 4.80m)] },
+        new("qwen3.7-plus", Million, Output64K)
+        {
+            Vision = true, Thinking = ThinkingMode.OnByDefault, Prices = [Tier(256_000, 0.40m, 1.60m), Flat(1.20m, 4.80m)],
+        },
         new("qwen3.7-flash", Million, Output64K) { Vision = true, Thinking = ThinkingMode.OnByDefault },
         new("qwen3.6-plus", Million, Output64K)
         {
             Vision = true, Thinking = ThinkingMode.OnByDefault,
             Prices = [Tier(256_000, 0.50m, 3.00m) with { CacheReadUsd = 0.05m, CacheWriteUsd = 0.625m }, Flat(2.00m, 6.00m)],
         },
-        new("qwen3.6-flash", Million, Output64K) { Vision = true, Thinking = ThinkingMode.OnByDefault, Prices = [Tier(256_000, 0.25m, 1.50m), Flat(1.00m, 4.00m)] },
+        new("qwen3.6-flash", Million, Output64K)
+        {
+            Vision = true, Thinking = ThinkingMode.OnByDefault, Prices = [Tier(256_000, 0.25m, 1.50m), Flat(1.00m, 4.00m)],
+        },
         new("qwen3.6-27b", QuarterMillion, Output64K) { Thinking = ThinkingMode.OnByDefault },
         new("qwen3.6-35b-a3b", QuarterMillion, Output64K) { Thinking = ThinkingMode.OnByDefault },
 
@@ -75,7 +84,9 @@ public static class ModelCatalogue
         ["qvq-max"] = "qwen3.7-plus",
     }.ToFrozenDictionary();
 
-    /// <summary>Finds a model by its name, also with a maker's prefix (<c>qwen/…</c>, <c>Qwen/…</c>) or a dated suffix (<c>…-2026-07-15</c>).</summary>
+    /// <summary>
+    /// Finds a model by its name, also with a maker's prefix (<c>qwen/…</c>, <c>Qwen/…</c>) or a dated suffix (<c>…-2026-07-15</c>).
+    /// </summary>
     public static ModelEntry? TryGet(string name)
     {
         ArgumentNullException.ThrowIfNull(name);

@@ -1,6 +1,8 @@
 namespace QwenProxy.Core.Catalogue;
 
-/// <summary>Model names as people write them in lists: <c>*</c> matches any run of characters, everything else matches itself, case included.</summary>
+/// <summary>
+/// Model names as people write them in lists: <c>*</c> matches any run of characters, everything else matches itself, case included.
+/// </summary>
 public static class ModelPattern
 {
     public static bool Matches(ReadOnlySpan<char> pattern, ReadOnlySpan<char> name)

@@ -17,7 +17,8 @@ internal static class ProfileHosts
         if (host is "coding.dashscope.aliyuncs.com" or "coding-intl.dashscope.aliyuncs.com") return Profiles.CodingPlan;
         if (host.StartsWith("token-plan.", StringComparison.Ordinal) && IsBelow(host, "maas.aliyuncs.com")) return Profiles.TokenPlan;
         if (IsBelow(host, "maas.aliyuncs.com")) return Profiles.DashScope;
-        if (IsOrBelow(host, "dashscope.aliyuncs.com") || IsOrBelow(host, "dashscope-intl.aliyuncs.com") || IsOrBelow(host, "dashscope-us.aliyuncs.com"))
+        if (IsOrBelow(host, "dashscope.aliyuncs.com")
+            || IsOrBelow(host, "dashscope-intl.aliyuncs.com") || IsOrBelow(host, "dashscope-us.aliyuncs.com"))
             return Profiles.DashScope;
         if (host is "portal.qwen.ai") return Profiles.QwenPortal;
         if (IsOrBelow(host, "openrouter.ai")) return Profiles.OpenRouter;

@@ -48,7 +48,9 @@ public static class Profiles
     /// <summary>The Token Plan. Its Responses API is cited below the compatible-mode base.</summary>
     public static UpstreamProfile TokenPlan { get; } = DashScope with { Name = "token-plan", ResponsesPath = "responses" };
 
-    /// <summary>portal.qwen.ai, where the OAuth sign-in leads: strict about message shapes, and the one upstream seen to restate its first event.</summary>
+    /// <summary>
+    /// portal.qwen.ai, where the OAuth sign-in leads: strict about message shapes, and the one upstream seen to restate its first event.
+    /// </summary>
     public static UpstreamProfile QwenPortal { get; } = new("qwen-portal")
     {
         Thinking = ThinkingDialect.TopLevel,

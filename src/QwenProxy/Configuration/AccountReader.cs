@@ -65,7 +65,9 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
         };
     }
 
-    /// <summary>A name stands before the slash of <c>account/model</c>, in a header and in file names: it holds none of their special characters.</summary>
+    /// <summary>
+    /// A name stands before the slash of <c>account/model</c>, in a header and in file names: it holds none of their special characters.
+    /// </summary>
     private string? ReadName(ConfigNode account, int index)
     {
         const string allowed = "a name of letters, digits, '-', '_' and '.'";
@@ -179,12 +181,15 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
         return [.. headers];
     }
 
-    /// <summary>A header may carry a key, so its value may be <c>env:</c> or <c>file:</c> and is never shown; unlike a key it may hold spaces.</summary>
+    /// <summary>
+    /// A header may carry a key, so its value may be <c>env:</c> or <c>file:</c> and is never shown; unlike a key it may hold spaces.
+    /// </summary>
     private string? ReadHeaderValue(ConfigMember member, string path)
     {
         string name = $"{path}.{member.Key}";
         ConfigNode value = member.Value;
-        if (value.Kind == ConfigNodeKind.Text && !value.Text.StartsWith("env:", StringComparison.Ordinal) && !value.Text.StartsWith("file:", StringComparison.Ordinal))
+        if (value.Kind == ConfigNodeKind.Text && !value.Text.StartsWith("env:", StringComparison.Ordinal)
+            && !value.Text.StartsWith("file:", StringComparison.Ordinal))
         {
             context.Value(name, "***", context.LineOf(value));
             if (value.Text.All(c => c is >= ' ' and <= '~')) return value.Text;

@@ -40,7 +40,8 @@ internal sealed class ClientReader(LoadContext context)
         bool isAdmin = context.Expect(node.Find("admin"), ConfigNodeKind.Boolean, path + ".admin", "true or false") is { Text: "true" };
         Secret? key = SecretReader.FromNode(context, node.Find("key"), name is null ? path + ".key" : $"clients.{name}.key");
         if (isAdmin) context.Value($"clients.{name}.admin", "true", context.LineOf(node.Find("admin")!));
-        if (name is not null && key is not null) Add(new ClientSnapshot(name, key, isAdmin), $"{context.File}:{node.Position.Line}:{node.Position.Column}");
+        if (name is not null && key is not null)
+            Add(new ClientSnapshot(name, key, isAdmin), $"{context.File}:{node.Position.Line}:{node.Position.Column}");
     }
 
     private void ReadVariable()

@@ -41,7 +41,7 @@ internal sealed class ConfigurationLoader
             Repair = snapshot.Repair with { DisabledQuirks = ReadQuirks(root?.Find("quirks")) },
             AllowedOAuthHosts = ReadHosts(root?.Find("allowedOAuthHosts")),
         };
-        
+
         // A file that could not be read may hold keys; to say that there are none would be a guess.
         if (root is not null || _context.File.Length == 0) CheckAddress(root, snapshot, clients.AnyWritten);
         return new ConfigurationResult
@@ -62,7 +62,9 @@ internal sealed class ConfigurationLoader
     private StorageSnapshot Defaults()
     {
         ConfigurationSources sources = _context.Sources;
-        string data = sources.Variable("XDG_DATA_HOME") is { } xdg && Path.IsPathRooted(xdg) ? xdg : Path.Combine(sources.HomeFolder, ".local", "share");
+        string data = sources.Variable("XDG_DATA_HOME") is { } xdg && Path.IsPathRooted(xdg)
+            ? xdg
+            : Path.Combine(sources.HomeFolder, ".local", "share");
         return new StorageSnapshot
         {
             DataFolder = Path.Combine(data, "qwen-proxy"),
@@ -122,8 +124,9 @@ internal sealed class ConfigurationLoader
         List<string> hosts = [];
         foreach (ConfigNode item in list.Items)
         {
+            string said = item.Kind == ConfigNodeKind.Text ? $"\"{item.Text}\"" : item.KindInWords;
             if (item.Kind == ConfigNodeKind.Text && Uri.CheckHostName(item.Text) != UriHostNameType.Unknown) hosts.Add(item.Text.ToLowerInvariant());
-            else _context.Fault(item, $"allowedOAuthHosts holds {(item.Kind == ConfigNodeKind.Text ? $"\"{item.Text}\"" : item.KindInWords)}; it must be {allowed}");
+            else _context.Fault(item, $"allowedOAuthHosts holds {said}; it must be {allowed}");
         }
 
         _context.Value("allowedOAuthHosts", string.Join(", ", hosts), _context.LineOf(list));
@@ -135,7 +138,8 @@ internal sealed class ConfigurationLoader
     {
         bool isLoopback = snapshot.Host == "localhost" || (IPAddress.TryParse(snapshot.Host, out IPAddress? ip) && IPAddress.IsLoopback(ip));
         if (isLoopback || anyKeyWritten) return;
-        string message = $"host {snapshot.Host} can be reached from other machines, and no client key is set: anybody there could use your accounts. " +
+        string message = $"host {snapshot.Host} can be reached from other machines, and no client key is set: " +
+            "anybody there could use your accounts. " +
             $"Set {ClientReader.Variable}, write \"clients\" in the configuration file, or listen on 127.0.0.1";
         string origin = _context.Values.First(v => v.Path == "host").Origin;
         if (origin.StartsWith("flag ", StringComparison.Ordinal)) _context.Fault("--host", message);

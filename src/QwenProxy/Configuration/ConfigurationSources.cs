@@ -16,7 +16,10 @@ internal sealed record ConfigurationFlags
     public bool Debug { get; init; }
 }
 
-/// <summary>Everything that a configuration is made of, besides the files it names. Tests build one by hand; the program uses <see cref="FromProcess"/>.</summary>
+/// <summary>
+/// Everything that a configuration is made of, besides the files it names. Tests build one by hand; the program uses
+/// <see cref="FromProcess"/>.
+/// </summary>
 internal sealed record ConfigurationSources
 {
     public ConfigurationFlags Flags { get; init; } = new();
@@ -67,7 +70,10 @@ internal sealed record ConfigFault(string Origin, string Message)
     public override string ToString() => $"{Origin}: {Message}";
 }
 
-/// <summary>One value in force and where it came from: <c>default</c>, <c>file:line</c>, <c>environment NAME</c>, a flag, or <c>found</c> for a credentials file.</summary>
+/// <summary>
+/// One value in force and where it came from: <c>default</c>, <c>file:line</c>, <c>environment NAME</c>, a flag, or <c>found</c> for a
+/// credentials file.
+/// </summary>
 internal sealed record EffectiveValue(string Path, string Value, string Origin);
 
 /// <summary>What loading gave. <see cref="Snapshot"/> is null exactly when there are faults.</summary>

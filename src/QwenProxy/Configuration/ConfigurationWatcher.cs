@@ -106,6 +106,7 @@ internal sealed partial class ConfigurationWatcher : IDisposable
         Message = "The configuration now says {Host}:{Port}; the proxy listens on {OldHost}:{OldPort} until it is restarted")]
     private static partial void LogNeedsRestart(ILogger logger, string host, int port, string oldHost, int oldPort);
 
-    [LoggerMessage(EventId = 1104, Level = LogLevel.Error, Message = "The changed configuration could not be taken up; the last good one stays in force")]
+    [LoggerMessage(EventId = 1104, Level = LogLevel.Error,
+        Message = "The changed configuration could not be taken up; the last good one stays in force")]
     private static partial void LogFailed(ILogger logger, Exception exception);
 }

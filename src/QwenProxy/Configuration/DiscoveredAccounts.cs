@@ -121,7 +121,12 @@ internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
         context.Value(path + ".profile", profile.Name, "default");
         _found.Add(new AccountSnapshot
         {
-            Name = name, BaseUrl = url, Profile = profile, ApiKey = key, AcceptsAnyModel = acceptsAny, Priority = _found.Count,
+            Name = name,
+            BaseUrl = url,
+            Profile = profile,
+            ApiKey = key,
+            AcceptsAnyModel = acceptsAny,
+            Priority = _found.Count,
         });
     }
 
@@ -147,7 +152,11 @@ internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
         context.Value($"accounts.{name}.credentials", file, "found");
         _found.Add(new AccountSnapshot
         {
-            Name = name, Kind = AccountKind.QwenOAuth, Profile = Profiles.QwenPortal, CredentialsPath = file, Priority = _found.Count,
+            Name = name,
+            Kind = AccountKind.QwenOAuth,
+            Profile = Profiles.QwenPortal,
+            CredentialsPath = file,
+            Priority = _found.Count,
         });
     }
 

@@ -5,7 +5,8 @@ namespace QwenProxy.Configuration;
 /// <summary>What one load collects on its way: faults, values with their origin, and the files that decided.</summary>
 internal sealed class LoadContext(ConfigurationSources sources)
 {
-    private readonly ImmutableSortedDictionary<string, string>.Builder _watched = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+    private readonly ImmutableSortedDictionary<string, string>.Builder _watched =
+        ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
 
     public ConfigurationSources Sources { get; } = sources;
 
@@ -34,7 +35,9 @@ internal sealed class LoadContext(ConfigurationSources sources)
 
     public string LineOf(ConfigNode node) => $"{File}:{node.Position.Line}";
 
-    /// <summary>Notes what a file held when it was read. Pipes and devices are left out: a second read would find them empty, or wait for ever.</summary>
+    /// <summary>
+    /// Notes what a file held when it was read. Pipes and devices are left out: a second read would find them empty, or wait for ever.
+    /// </summary>
     public void Watch(string file, ReadOnlySpan<byte> content) => Watch(file, WatchedInputs.MarkOf(content));
 
     /// <summary>Notes a file that could not be read, or was not there.</summary>

@@ -39,7 +39,8 @@ internal sealed class ModelsReader(LoadContext context)
         foreach (ConfigMember member in good)
         {
             if (!table.Follow(member.Key, out string end))
-                context.Fault(context.File, member.Position, $"models.aliases.{member.Key} runs in a circle through \"{end}\"; it must end at a model");
+                context.Fault(context.File, member.Position,
+                    $"models.aliases.{member.Key} runs in a circle through \"{end}\"; it must end at a model");
         }
 
         return aliases;

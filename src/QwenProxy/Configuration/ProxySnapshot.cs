@@ -47,7 +47,9 @@ internal sealed record ProxySnapshot
     public ImmutableArray<string> AllowedOAuthHosts { get; init; } = [];
 }
 
-/// <summary>Aliases in the order written (first match wins, <c>*</c> matches any run of characters) and, per model, what may stand in for it.</summary>
+/// <summary>
+/// Aliases in the order written (first match wins, <c>*</c> matches any run of characters) and, per model, what may stand in for it.
+/// </summary>
 internal sealed record ModelsSnapshot
 {
     public ImmutableArray<KeyValuePair<string, string>> Aliases { get; init; } = [];

@@ -28,7 +28,8 @@ internal static class SecretReader
     {
         string? key = text;
         if (text.StartsWith("env:", StringComparison.Ordinal)) key = FromEnvironment(context, origin, what, text[4..]);
-        else if (text.StartsWith("file:", StringComparison.Ordinal)) key = FromFile(context, origin, what, context.Sources.FullPath(text[5..], folder));
+        else if (text.StartsWith("file:", StringComparison.Ordinal))
+            key = FromFile(context, origin, what, context.Sources.FullPath(text[5..], folder));
         if (key is null) return null;
         if (key.Length == 0)
             context.Fault(origin, $"{what} is empty");

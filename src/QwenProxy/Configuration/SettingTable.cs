@@ -159,7 +159,9 @@ internal static class SettingTable
 
     private static Setting<int> Limit(
         string key, string? variable, int min, int max, Func<LimitsSnapshot, int> get, Func<LimitsSnapshot, int, LimitsSnapshot> with) =>
-        new("limits." + key, ValueRules.Integer(min, max), s => get(s.Limits), (s, v) => s with { Limits = with(s.Limits, v) }) { Variable = variable };
+        new("limits." + key, ValueRules.Integer(min, max), s => get(s.Limits),
+            (s, v) => s with { Limits = with(s.Limits, v) })
+        { Variable = variable };
 
     private static Setting<string> Folder(
         string key, string variable, Func<StorageSnapshot, string> get, Func<StorageSnapshot, string, StorageSnapshot> with) =>

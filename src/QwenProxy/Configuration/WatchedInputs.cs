@@ -46,7 +46,8 @@ internal sealed record WatchedInputs
         try
         {
             string[] named = [.. Directory.EnumerateFiles(folder, DiscoveredAccounts.NamedCredentialsPattern).Select(f => Path.GetFileName(f))];
-            IEnumerable<string> all = [DiscoveredAccounts.OwnCredentials, .. named.Order(StringComparer.Ordinal), DiscoveredAccounts.QwenCodeCredentials];
+            IEnumerable<string> all =
+                [DiscoveredAccounts.OwnCredentials, .. named.Order(StringComparer.Ordinal), DiscoveredAccounts.QwenCodeCredentials];
             return [.. all.Where(name => File.Exists(Path.Combine(folder, name)))];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -24,7 +24,8 @@ internal sealed class CommandTree
         if (actions.Login is { } login)
             AddNamed("login", "Sign in by the OAuth device flow", "qwen-proxy login work", (n, flags, stop) => login(new(n, flags), stop));
         if (actions.Logout is { } logout)
-            AddNamed("logout", "Sign out; the credentials file is kept as .bak", "qwen-proxy logout work", (n, flags, stop) => logout(new(n, flags), stop));
+            AddNamed("logout", "Sign out; the credentials file is kept as .bak", "qwen-proxy logout work",
+                (n, flags, stop) => logout(new(n, flags), stop));
         if (actions.Accounts is { } accounts)
             AddList("accounts", "Accounts with kind, state and quota left", (json, flags, stop) => accounts(new(json, flags), stop));
         if (actions.Status is { } status) AddList("status", "State of a running proxy", (json, flags, stop) => status(new(json, flags), stop));
@@ -45,7 +46,8 @@ internal sealed class CommandTree
 
     private void AddServe(Func<ServeOptions, CancellationToken, Task<int>> action)
     {
-        (Command command, ConfigurationOptionGroup group) = Add("serve", "Run the proxy (what happens without a command, too)", "qwen-proxy serve --config my.json");
+        (Command command, ConfigurationOptionGroup group) = Add("serve", "Run the proxy (what happens without a command, too)",
+            "qwen-proxy serve --config my.json");
         command.SetAction((result, stop) => action(new(group.Read(result, _rootGroup)), stop));
         _root.SetAction((result, stop) => action(new(_rootGroup.Read(result, _rootGroup)), stop));
     }
@@ -125,7 +127,8 @@ internal sealed class CommandTree
     private void AddReplay(Func<ReplayOptions, CancellationToken, Task<int>> action)
     {
         Command command = AddBare(
-            "replay", "Run a captured upstream stream through repair: the result on stdout, decisions on stderr", "qwen-proxy replay capture.sse --repair observe");
+            "replay", "Run a captured upstream stream through repair: the result on stdout, decisions on stderr",
+            "qwen-proxy replay capture.sse --repair observe");
         Argument<FileInfo> file = new("FILE") { Description = "The captured stream" };
         file.AcceptExistingOnly();
         Option<string> repair = new("--repair") { Description = "How much to repair", HelpName = "MODE", DefaultValueFactory = _ => "auto" };
@@ -141,9 +144,15 @@ internal sealed class CommandTree
 
     private void AddUsage(Func<UsageOptions, CancellationToken, Task<int>> action)
     {
-        (Command command, ConfigurationOptionGroup group) = Add("usage", "Tokens and cost from the ledger, as a table", "qwen-proxy usage --since 7d --by model,day");
+        (Command command, ConfigurationOptionGroup group) = Add("usage", "Tokens and cost from the ledger, as a table",
+            "qwen-proxy usage --since 7d --by model,day");
         Option<string?> since = new("--since") { Description = "From when on: a date, or a span such as 7d or 12h", HelpName = "D" };
-        Option<string> by = new("--by") { Description = "Group by " + string.Join(", ", s_ledgerKeys), HelpName = "KEYS", DefaultValueFactory = _ => "model" };
+        Option<string> by = new("--by")
+        {
+            Description = "Group by " + string.Join(", ", s_ledgerKeys),
+            HelpName = "KEYS",
+            DefaultValueFactory = _ => "model",
+        };
         by.Validators.Add(result =>
         {
             foreach (string key in Split(result.GetValueOrDefault<string>()).Where(k => !s_ledgerKeys.Contains(k)))

@@ -4,7 +4,10 @@ using System.Text.Json;
 
 namespace QwenProxy.Console;
 
-/// <summary>Prints one indented JSON value and a line end. Text is escaped only where JSON asks for it: this goes to terminals and files, not into HTML.</summary>
+/// <summary>
+/// Prints one indented JSON value and a line end. Text is escaped only where JSON asks for it: this goes to terminals and files, not into
+/// HTML.
+/// </summary>
 internal static class JsonPrinter
 {
     public static void Print(Terminal terminal, Action<Utf8JsonWriter> write)

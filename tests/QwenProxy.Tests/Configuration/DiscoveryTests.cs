@@ -15,7 +15,8 @@ public sealed class DiscoveryTests : IDisposable
         _folder.Variables["QWEN_API_KEY"] = "sk-1";
         _folder.Variables["QWEN_BASE_URL"] = "http://127.0.0.1:8000/v1/chat/completions/";
         AccountSnapshot account = Assert.Single(_folder.LoadGood().Accounts);
-        Assert.Equal(("env", "http://127.0.0.1:8000/v1", "vllm", true), (account.Name, account.BaseUrl!.AbsoluteUri, account.Profile.Name, account.AcceptsAnyModel));
+        Assert.Equal(("env", "http://127.0.0.1:8000/v1", "vllm", true),
+            (account.Name, account.BaseUrl!.AbsoluteUri, account.Profile.Name, account.AcceptsAnyModel));
         Assert.Equal("sk-1", account.ApiKey!.Reveal());
     }
 
@@ -66,7 +67,8 @@ public sealed class DiscoveryTests : IDisposable
         _folder.Variables["BAILIAN_TOKEN_PLAN_API_KEY"] = "k3";
         _folder.Variables["QWEN_BASE_URL"] = "http://h/v1";
         Directory.CreateDirectory(_folder.QwenHome);
-        foreach (string file in new[] { "oauth_creds.json", "qwenproxy_creds_work.json", "qwenproxy_creds_home.json", "qwenproxy_creds.json", "other.json" })
+        foreach (string file in
+            new[] { "oauth_creds.json", "qwenproxy_creds_work.json", "qwenproxy_creds_home.json", "qwenproxy_creds.json", "other.json" })
             File.WriteAllText(Path.Combine(_folder.QwenHome, file), "{}");
         ProxySnapshot snapshot = _folder.LoadGood();
         Assert.Equal(["env", "coding-plan", "token-plan", "dashscope", "qwen", "home", "work", "qwen-code"], snapshot.Accounts.Select(a => a.Name));

@@ -11,7 +11,8 @@ public sealed class DocumentTests
         string[] rows = File.ReadAllLines(Path.Combine(SchemaTests.Root, "docs", "configuration.md"));
         foreach (EffectiveValue value in folder.Load().Values)
         {
-            string[] cells = Assert.Single(rows, r => r.StartsWith($"| `{value.Path}` |", StringComparison.Ordinal)).Split('|', StringSplitOptions.TrimEntries);
+            string[] cells =
+                Assert.Single(rows, r => r.StartsWith($"| `{value.Path}` |", StringComparison.Ordinal)).Split('|', StringSplitOptions.TrimEntries);
             if (!value.Path.StartsWith("storage.", StringComparison.Ordinal) || value.Path == "storage.logFile") Assert.Equal(value.Value, cells[2]);
             string variable = SettingTable.All.Single(s => s.Path == value.Path).Variable ?? "";
             Assert.Equal(variable, cells[3].Trim('`'));
@@ -22,7 +23,8 @@ public sealed class DocumentTests
     public void EveryKeyOfAnAccountAndARoot_IsExplained()
     {
         string text = File.ReadAllText(Path.Combine(SchemaTests.Root, "docs", "configuration.md"));
-        IEnumerable<string> words = [.. AccountReader.Keys, .. ClientReader.Keys, .. ModelsReader.Keys, "quirks", "allowedOAuthHosts", ClientReader.Variable];
+        IEnumerable<string> words =
+            [.. AccountReader.Keys, .. ClientReader.Keys, .. ModelsReader.Keys, "quirks", "allowedOAuthHosts", ClientReader.Variable];
         Assert.All(words, word => Assert.Contains(word, text, StringComparison.Ordinal));
     }
 }

@@ -12,7 +12,8 @@ public sealed class FaultTests : IDisposable
     [InlineData("""{ "prot": 1 }""", "1:3: unknown key \"prot\". Did you mean \"port\"?")]
     [InlineData("""{ "zzzzzzzz": 1 }""", "1:3: unknown key \"zzzzzzzz\". Allowed: ")]
     [InlineData("{\n  \"retry\": { \"maxAttempt\": 1 }\n}", "2:14: unknown key \"maxAttempt\" in retry. Did you mean \"maxAttempts\"?")]
-    [InlineData("""{ "accounts": [ { "name": "a", "baseURL": "http://h", "baseUrl": "http://h" } ] }""", "1:32: unknown key \"baseURL\" in accounts[0]. Did you mean \"baseUrl\"?")]
+    [InlineData("""{ "accounts": [ { "name": "a", "baseURL": "http://h", "baseUrl": "http://h" } ] }""",
+        "1:32: unknown key \"baseURL\" in accounts[0]. Did you mean \"baseUrl\"?")]
     [InlineData("""{ "clients": [ { "name": "a", "key": "k", "adm": true } ] }""", "1:43: unknown key \"adm\" in clients[0]")]
     [InlineData("""{ "models": { "alias": {} } }""", "1:15: unknown key \"alias\" in models. Did you mean \"aliases\"?")]
     [InlineData("""{ "port": "8143" }""", "1:11: port is \"8143\"; it must be a whole number from 0 to 65535")]
@@ -36,7 +37,8 @@ public sealed class FaultTests : IDisposable
     [InlineData("{ \"port\": 1\n  \"host\": 2 }", "2:3: not JSON: ")]
     [InlineData("{ } x", "1:5: not JSON: ")]
     [InlineData("{ \"port\": ", "not JSON: ")]
-    public void FaultyFile_IsToldWithItsPlace(string file, string expected) => Assert.Contains(expected, _folder.OnlyFault(file), StringComparison.Ordinal);
+    public void FaultyFile_IsToldWithItsPlace(string file, string expected) =>
+        Assert.Contains(expected, _folder.OnlyFault(file), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("""{ "baseUrl": "http://h/v1" }""", "accounts[0] has no name")]
@@ -113,8 +115,9 @@ public sealed class FaultTests : IDisposable
               "accounts": [ { "name": "a" }, { "name": "b", "baseUrl": "http://h", "apiKey": "env:NOPE" } ]
             }
             """);
-        string[] origins = [.. result.Faults.Select(f => f.Origin.Replace(_folder.ConfigFile, "file", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
-        Assert.Equal(["--port", "DEBUG", "READ_TIMEOUT_SECONDS", "file:2:3", "file:3:29", "file:4:17", "file:4:82"], origins);
+        IEnumerable<string> origins = result.Faults.Select(f => f.Origin.Replace(_folder.ConfigFile, "file", StringComparison.Ordinal));
+        string[] expected = ["--port", "DEBUG", "READ_TIMEOUT_SECONDS", "file:2:3", "file:3:29", "file:4:17", "file:4:82"];
+        Assert.Equal(expected, origins.Order(StringComparer.Ordinal));
         Assert.Null(result.Snapshot);
     }
 
@@ -155,7 +158,8 @@ public sealed class FaultTests : IDisposable
 
     [Fact]
     public void FaultInAKey_DoesNotReadAsAnOpenDoor() =>
-        Assert.Contains("NOPE", _folder.OnlyFault("""{ "host": "0.0.0.0", "clients": [ { "name": "a", "key": "env:NOPE" } ] }"""), StringComparison.Ordinal);
+        Assert.Contains("NOPE",
+            _folder.OnlyFault("""{ "host": "0.0.0.0", "clients": [ { "name": "a", "key": "env:NOPE" } ] }"""), StringComparison.Ordinal);
 
     [Fact]
     public void UnknownQuirk_IsAFaultWhereRulesAreKnown()
@@ -169,6 +173,7 @@ public sealed class FaultTests : IDisposable
     public void KeyFileThatIsTooLarge_IsAFault()
     {
         _folder.Write("big", new string('k', 70_000));
-        Assert.Contains("too large to be a key", _folder.OnlyFault("""{ "clients": [ { "name": "a", "key": "file:big" } ] }"""), StringComparison.Ordinal);
+        Assert.Contains("too large to be a key",
+            _folder.OnlyFault("""{ "clients": [ { "name": "a", "key": "file:big" } ] }"""), StringComparison.Ordinal);
     }
 }

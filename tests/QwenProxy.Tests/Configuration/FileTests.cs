@@ -43,7 +43,8 @@ public sealed class FileTests : IDisposable
         Assert.Equal(new EffectiveValue("host", "127.0.0.2", _folder.ConfigFile + ":3"), Value(result, "host"));
         Assert.Equal(new EffectiveValue("timeouts.idleSeconds", "5", "environment READ_TIMEOUT_SECONDS"), Value(result, "timeouts.idleSeconds"));
         Assert.Equal(new EffectiveValue("timeouts.firstTokenSeconds", "auto", "default"), Value(result, "timeouts.firstTokenSeconds"));
-        Assert.Equal(new EffectiveValue("accounts.plan.apiKey", "***", _folder.ConfigFile + ":6 (env:PLAN_KEY)"), Value(result, "accounts.plan.apiKey"));
+        Assert.Equal(new EffectiveValue("accounts.plan.apiKey", "***", _folder.ConfigFile + ":6 (env:PLAN_KEY)"),
+            Value(result, "accounts.plan.apiKey"));
         Assert.Equal(new EffectiveValue("accounts.plan.profile", "coding-plan", "default"), Value(result, "accounts.plan.profile"));
         Assert.DoesNotContain(result.Values, v => v.ToString().Contains("canary", StringComparison.Ordinal));
     }
@@ -89,7 +90,8 @@ public sealed class FileTests : IDisposable
         ProxySnapshot snapshot = _folder.LoadGood("""
             { "accounts": [
               { "name": "plan", "baseUrl": "https://coding-intl.dashscope.aliyuncs.com/v1/", "apiKey": "env:PLAN_KEY", "priority": 1 },
-              { "name": "paygo", "baseUrl": "https://h/v1", "apiKey": "file:~/ds", "headers": { "User-Agent": "My Tool/1", "X-Key": "env:PLAN_KEY" } },
+              { "name": "paygo", "baseUrl": "https://h/v1", "apiKey": "file:~/ds",
+                  "headers": { "User-Agent": "My Tool/1", "X-Key": "env:PLAN_KEY" } },
               { "name": "rel", "baseUrl": "http://h/v1", "apiKey": "file:key.txt", "profile": "vllm", "models": ["a", "b"] },
               { "name": "me", "kind": "qwen-oauth", "credentials": "creds/me.json" },
               { "name": "you", "kind": "qwen-oauth" },
@@ -124,16 +126,20 @@ public sealed class FileTests : IDisposable
         Assert.Equal([new("gpt-4o", "plus"), new("*", "max")], s.Models.Aliases);
         Assert.Equal("plus", s.Models.AliasTable.Resolve("gpt-4o"));
         Assert.Equal(["plus", "flash"], s.Models.Fallbacks["max"]);
-        Assert.Equal((StutterMode.Safe, SwitchMode.Observe, SwitchMode.Off, SwitchMode.On), (s.Repair.Stutter, s.Repair.ToolCalls, s.Repair.ThinkTags, s.Repair.LoopGuard));
+        Assert.Equal((StutterMode.Safe, SwitchMode.Observe, SwitchMode.Off, SwitchMode.On),
+            (s.Repair.Stutter, s.Repair.ToolCalls, s.Repair.ThinkTags, s.Repair.LoopGuard));
         Assert.False(s.Resume);
         TimeoutsSnapshot t = s.Timeouts;
-        double?[] seconds = [.. new TimeSpan?[] { t.Connect, t.FirstToken, t.Idle, t.KeepAlive, t.Request, t.Streaming, t.Drain }.Select(x => x?.TotalSeconds)];
+        double?[] seconds =
+            [.. new TimeSpan?[] { t.Connect, t.FirstToken, t.Idle, t.KeepAlive, t.Request, t.Streaming, t.Drain }.Select(x => x?.TotalSeconds)];
         Assert.Equal([0.5, 7, 2, 3, 4, 5, 0], seconds);
         Assert.Equal(new RetrySnapshot(1, 0.25), s.Retry);
         Assert.Equal(new BreakerSnapshot(2, 1.5), s.Breaker);
         Assert.Equal(new PoolSnapshot(1, 2, 3), s.Pool);
-        Assert.Equal(new LimitsSnapshot { BodyBytes = 2048, EventBytes = 4096, HeaderBytes = 8192, ConcurrentRequests = 9, HoldBytes = 16 }, s.Limits);
-        Assert.Equal((Path.Combine(_folder.Work, "d"), Path.Combine(_folder.Home, "q"), true), (s.Storage.DataFolder, s.Storage.QwenHome, s.Storage.LogToFile));
+        Assert.Equal(
+            new LimitsSnapshot { BodyBytes = 2048, EventBytes = 4096, HeaderBytes = 8192, ConcurrentRequests = 9, HoldBytes = 16 }, s.Limits);
+        Assert.Equal((Path.Combine(_folder.Work, "d"), Path.Combine(_folder.Home, "q"), true),
+            (s.Storage.DataFolder, s.Storage.QwenHome, s.Storage.LogToFile));
         Assert.Equal((3, 5_000_000_000), (s.Storage.CaptureStreams, s.Storage.CaptureMaxBytes));
         Assert.Equal(["a-rule"], s.Repair.DisabledQuirks);
         Assert.Equal(["portal.example.com"], s.AllowedOAuthHosts);

@@ -45,10 +45,13 @@ public sealed class MiniSchema(JsonElement root)
             case "minLength": return value.ValueKind != JsonValueKind.String || value.GetString()!.Length >= want.GetInt32();
             case "pattern": return value.ValueKind != JsonValueKind.String || Regex.IsMatch(value.GetString()!, want.GetString()!);
             case "anyOf": return want.EnumerateArray().Any(one => IsGood(one, value, path));
-            case "required": return value.ValueKind != JsonValueKind.Object || want.EnumerateArray().All(k => value.TryGetProperty(k.GetString()!, out _));
+            case "required":
+                return value.ValueKind != JsonValueKind.Object
+                || want.EnumerateArray().All(k => value.TryGetProperty(k.GetString()!, out _));
             case "items":
                 if (value.ValueKind == JsonValueKind.Array)
-                    foreach ((int i, JsonElement item) in value.EnumerateArray().Index()) Check(want, item, string.Create(CultureInfo.InvariantCulture, $"{path}[{i}]"), faults);
+                    foreach ((int i, JsonElement item) in value.EnumerateArray().Index())
+                        Check(want, item, string.Create(CultureInfo.InvariantCulture, $"{path}[{i}]"), faults);
                 return true;
             case "properties":
                 if (value.ValueKind == JsonValueKind.Object)

@@ -22,7 +22,8 @@ public sealed class SchemaTests : IDisposable
         return folder;
     }
 
-    public static TheoryData<string> Samples => [.. Directory.EnumerateFiles(Path.Combine(Root, "docs", "samples"), "*.json").Select(f => Path.GetFileName(f))];
+    public static TheoryData<string> Samples =>
+        [.. Directory.EnumerateFiles(Path.Combine(Root, "docs", "samples"), "*.json").Select(f => Path.GetFileName(f))];
 
     [Theory]
     [MemberData(nameof(Samples))]
@@ -31,7 +32,8 @@ public sealed class SchemaTests : IDisposable
         string text = File.ReadAllText(Path.Combine(Root, "docs", "samples", sample));
         using JsonDocument document = JsonDocument.Parse(text, s_relaxed);
         Assert.Empty(new MiniSchema(_schema).Check(document.RootElement));
-        foreach (string name in new[] { "PLAN_KEY", "ALICE_KEY", "TEAM_KEY", "TEAM_TOKEN", "BUILD_KEY" }) _folder.Variables[name] = "value-of-" + name;
+        foreach (string name in new[] { "PLAN_KEY", "ALICE_KEY", "TEAM_KEY", "TEAM_TOKEN", "BUILD_KEY" })
+            _folder.Variables[name] = "value-of-" + name;
         Directory.CreateDirectory(Path.Combine(_folder.Home, ".secrets"));
         File.WriteAllText(Path.Combine(_folder.Home, ".secrets", "ds"), "key\n");
         Assert.NotEmpty(_folder.LoadGood(text).Accounts);
@@ -66,7 +68,8 @@ public sealed class SchemaTests : IDisposable
         foreach (EffectiveValue value in result.Values)
         {
             JsonElement node = Property(value.Path);
-            if (node.TryGetProperty("default", out JsonElement shown)) Assert.Equal((value.Path, shown.ToString().ToLowerInvariant()), (value.Path, value.Value));
+            if (node.TryGetProperty("default", out JsonElement shown))
+                Assert.Equal((value.Path, shown.ToString().ToLowerInvariant()), (value.Path, value.Value));
             else Assert.StartsWith("storage.", value.Path, StringComparison.Ordinal);
         }
     }

@@ -14,7 +14,8 @@ public sealed class VariableTests : IDisposable
         ProxySnapshot snapshot = _folder.LoadGood();
         Assert.Equal(("127.0.0.1", 8143, false), (snapshot.Host, snapshot.Port, snapshot.Debug));
         Assert.Equal(new PoolSnapshot(50, 50, 180), snapshot.Pool);
-        Assert.Equal((300d, 900d, 45d), (snapshot.Timeouts.Request.TotalSeconds, snapshot.Timeouts.Streaming.TotalSeconds, snapshot.Timeouts.Idle.TotalSeconds));
+        Assert.Equal((300d, 900d, 45d),
+            (snapshot.Timeouts.Request.TotalSeconds, snapshot.Timeouts.Streaming.TotalSeconds, snapshot.Timeouts.Idle.TotalSeconds));
         Assert.Equal((10, 4096), (snapshot.Breaker.Failures, snapshot.Limits.HoldBytes));
         Assert.Equal(Path.Combine(_folder.Home, ".local", "share", "qwen-proxy"), snapshot.Storage.DataFolder);
         Assert.Equal(Path.Combine(_folder.Home, ".qwen"), snapshot.Storage.QwenHome);
@@ -120,7 +121,8 @@ public sealed class VariableTests : IDisposable
     public void FaultyVariable_IsAFaultEvenWhereAFileOverridesNothingOfIt()
     {
         _folder.Variables["DASHSCOPE_REGION"] = "mars";
-        Assert.StartsWith("DASHSCOPE_REGION: ", _folder.OnlyFault("""{ "accounts": [ { "name": "a", "baseUrl": "http://h/v1" } ] }"""), StringComparison.Ordinal);
+        Assert.StartsWith("DASHSCOPE_REGION: ",
+            _folder.OnlyFault("""{ "accounts": [ { "name": "a", "baseUrl": "http://h/v1" } ] }"""), StringComparison.Ordinal);
     }
 
     [Fact]

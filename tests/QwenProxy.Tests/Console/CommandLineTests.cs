@@ -11,8 +11,19 @@ public sealed class CommandLineTests
 
     private CommandActions All => new()
     {
-        Serve = See, Demo = See, Simulate = See, Login = See, Logout = See, Accounts = See, Status = See, Models = See, Config = See, Doctor = See,
-        Setup = See, Replay = See, Usage = See,
+        Serve = See,
+        Demo = See,
+        Simulate = See,
+        Login = See,
+        Logout = See,
+        Accounts = See,
+        Status = See,
+        Models = See,
+        Config = See,
+        Doctor = See,
+        Setup = See,
+        Replay = See,
+        Usage = See,
     };
 
     private Task<int> See(object options, CancellationToken stop)
@@ -31,7 +42,8 @@ public sealed class CommandLineTests
         { "-debug", new ServeOptions(new() { Debug = true }) },
         { "--debug", new ServeOptions(new() { Debug = true }) },
         { "serve -debug", new ServeOptions(new() { Debug = true }) },
-        { "serve --config f.json --host ::1 --port=1 --debug", new ServeOptions(new() { ConfigFile = "f.json", Host = "::1", Port = "1", Debug = true }) },
+        { "serve --config f.json --host ::1 --port=1 --debug",
+            new ServeOptions(new() { ConfigFile = "f.json", Host = "::1", Port = "1", Debug = true }) },
         { "--port 1 serve", new ServeOptions(new() { Port = "1" }) },
         { "--port 1 serve --port 2", new ServeOptions(new() { Port = "2" }) },
         { "demo", new DemoOptions(null, null, false) },

@@ -29,7 +29,8 @@ public sealed class ConfigCommandTests : IDisposable
         Assert.Matches("^VALUE +IS +FROM$", lines[0]);
         Assert.Contains(lines, l => l.StartsWith("port ", StringComparison.Ordinal) && l.EndsWith("flag --port", StringComparison.Ordinal));
         Assert.Contains(lines, l => l.StartsWith("host ", StringComparison.Ordinal) && l.EndsWith("environment HOST", StringComparison.Ordinal));
-        Assert.Contains(lines, l => l.StartsWith("accounts.dashscope.apiKey", StringComparison.Ordinal) && l.Contains("***", StringComparison.Ordinal));
+        Assert.Contains(lines, l => l.StartsWith("accounts.dashscope.apiKey", StringComparison.Ordinal)
+            && l.Contains("***", StringComparison.Ordinal));
         Assert.DoesNotContain("canary", _out.ToString() + _error, StringComparison.Ordinal);
     }
 
@@ -52,7 +53,8 @@ public sealed class ConfigCommandTests : IDisposable
         using JsonDocument json = JsonDocument.Parse(_out.ToString());
         Assert.Equal(_folder.ConfigFile, json.RootElement.GetProperty("configFile").GetString());
         Assert.Equal("PORT", json.RootElement.GetProperty("faults")[0].GetProperty("origin").GetString());
-        JsonElement folder = json.RootElement.GetProperty("values").EnumerateArray().Single(v => v.GetProperty("path").GetString() == "storage.dataFolder");
+        JsonElement folder =
+            json.RootElement.GetProperty("values").EnumerateArray().Single(v => v.GetProperty("path").GetString() == "storage.dataFolder");
         Assert.Equal("/数据", folder.GetProperty("value").GetString());
         Assert.Equal(_folder.ConfigFile + ":1", folder.GetProperty("origin").GetString());
         Assert.Contains("/数据", _out.ToString(), StringComparison.Ordinal);
