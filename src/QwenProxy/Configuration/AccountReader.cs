@@ -116,9 +116,7 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
         if (context.Expect(node, ConfigNodeKind.Text, path, ValueRules.Url.Allowed) is not { } text) return null;
         if (!ValueRules.Url.Read(text.Text, out Uri url))
         {
-            // A URL with a user name may hold a password: it is not repeated.
-            string said = text.Text.Contains('@', StringComparison.Ordinal) ? "a URL with a user name" : $"\"{text.Text}\"";
-            context.Fault(text, $"{path} is {said}; it must be {ValueRules.Url.Allowed}");
+            context.Fault(text, $"{path} is {ValueRules.ShowRefusedUrl(text.Text)}; it must be {ValueRules.Url.Allowed}");
             return null;
         }
 

@@ -164,8 +164,7 @@ internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
     {
         if (context.Sources.Variable(variable) is not { } text) return null;
         if (ValueRules.Url.Read(text, out Uri url)) return url;
-        string said = text.Contains('@', StringComparison.Ordinal) ? "a URL with a user name" : $"\"{text}\"";
-        context.Fault(variable, $"is {said}; it must be {ValueRules.Url.Allowed}");
+        context.Fault(variable, $"is {ValueRules.ShowRefusedUrl(text)}; it must be {ValueRules.Url.Allowed}");
         return null;
     }
 

@@ -61,11 +61,13 @@ internal sealed record Setting<T>(string Path, ValueRule<T> Rule, Func<ProxySnap
     private bool TryText(LoadContext context, string origin, string text, out T value)
     {
         if (Rule.Read(text, out value)) return true;
-        context.Fault(origin, $"is \"{text}\"; it must be {Allowed}{OneOrZero}");
+        context.Fault(origin, $"is {Quote(text)}; it must be {Allowed}{OneOrZero}");
         return false;
     }
 
     private string OneOrZero => typeof(T) == typeof(bool) ? ", 1 or 0" : "";
 
-    private static string Quote(ConfigNode node) => node.Kind == ConfigNodeKind.Text ? $"\"{node.Text}\"" : node.Text;
+    private static string Quote(ConfigNode node) => node.Kind == ConfigNodeKind.Text ? Quote(node.Text) : node.Text;
+
+    private static string Quote(string text) => typeof(T) == typeof(Uri) ? ValueRules.ShowRefusedUrl(text) : $"\"{text}\"";
 }

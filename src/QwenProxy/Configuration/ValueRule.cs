@@ -39,6 +39,9 @@ internal static class ValueRules
         TryUrl,
         value => value.AbsoluteUri.TrimEnd('/'));
 
+    /// <summary>A refused URL as a message may show it: one with a user name may hold a password, so it is not repeated.</summary>
+    public static string ShowRefusedUrl(string text) => text.Contains('@', StringComparison.Ordinal) ? "a URL with a user name" : $"\"{text}\"";
+
     public static ValueRule<int> Integer(int min, int max) => new(
         $"a whole number from {min} to {max}",
         [ConfigNodeKind.Number],

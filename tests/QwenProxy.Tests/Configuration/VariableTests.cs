@@ -117,6 +117,16 @@ public sealed class VariableTests : IDisposable
         Assert.StartsWith(name + ": ", _folder.OnlyFault(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("QWEN_BASE_URL")]
+    [InlineData("QWEN_OAUTH_BASE_URL")]
+    [InlineData("DASHSCOPE_BASE_URL")]
+    public void UrlWithAPassword_IsRefusedWithoutRepeatingIt(string name)
+    {
+        _folder.Variables[name] = "https://user:canary@host/v1";
+        Assert.DoesNotContain("canary", _folder.OnlyFault(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void FaultyVariable_IsAFaultEvenWhereAFileOverridesNothingOfIt()
     {
