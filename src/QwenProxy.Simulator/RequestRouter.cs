@@ -23,7 +23,6 @@ internal sealed class RequestRouter(SimulatorOptions options, RequestLog log, by
         RecordedRequest? recorded = log.IsOn || options.ChooseScenario is not null ? Record(http, body) : null;
         if (recorded is not null) log.Add(recorded);
         bool leaving = false;
-        // ReSharper disable once AccessToModifiedClosure
         using CancellationTokenRegistration watch = recorded is null ? default : http.RequestAborted.Register(() =>
         {
             if (!Volatile.Read(ref leaving)) recorded.MarkAborted();
@@ -41,6 +40,8 @@ internal sealed class RequestRouter(SimulatorOptions options, RequestLog log, by
         }
         finally
         {
+            // A hanging reply may be woken by the same token before the registration above had its turn, and is then too quick for it.
+            if (http.RequestAborted.IsCancellationRequested && !Volatile.Read(ref leaving)) recorded?.MarkAborted();
             recorded?.MarkEnded();
         }
     }

@@ -20,6 +20,7 @@ internal static class EventsScenario
     [
         new("events", "answers", "`count=` (200) events of `bytes=` (30) characters, `gap=` (0) ms apart, from bytes made once: for benchmarks")
         {
+            Answer = c => new SimulatedAnswer { Text = Text(Count(c), Bytes(c)) },
             Reply = Reply,
         },
     ];
@@ -38,15 +39,16 @@ internal static class EventsScenario
         return start.Length >= bytes ? start[..bytes] : start.PadRight(bytes, (char)('a' + number % 26));
     }
 
-    private static ReplyPlan Reply(ScenarioContext context)
-    {
-        int count = context.Spec.Number("count", 200), bytes = Math.Max(1, context.Spec.Number("bytes", 30));
-        if (!context.Call.Stream)
-        {
-            SimulatedAnswer answer = new() { Text = Text(count, bytes) };
-            return ReplyPlan.Json(200, CompletionWriter.Chat(answer, context.Head, TokenCount.Of(context.Call.PromptTokens, answer)));
-        }
+    private static int Count(ScenarioContext context) => context.Spec.Number("count", 200);
 
+    private static int Bytes(ScenarioContext context) => Math.Max(1, context.Spec.Number("bytes", 30));
+
+    /// <summary>The quick way, for a chat stream as it is. Combined with another scenario the events are made like those of any answer.</summary>
+    private static ReplyPlan? Reply(ScenarioContext context)
+    {
+        bool alone = context.Spec.Name == "events" && !context.Spec.Has("with") && !context.Spec.Has("defect");
+        if (!alone || !context.Call.Stream || context.Dialect != ApiDialect.Chat) return null;
+        int count = Count(context), bytes = Bytes(context);
         var key = (count, bytes, context.Call.IncludeUsage, context.Call.Model);
         if (!Cache.TryGetValue(key, out Kept? kept))
         {

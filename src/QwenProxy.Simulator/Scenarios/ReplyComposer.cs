@@ -12,8 +12,7 @@ internal static class ReplyComposer
     public static ReplyPlan Compose(ScenarioContext context)
     {
         List<Scenario> scenarios = ScenarioCatalogue.Resolve(context.Spec);
-        Func<ScenarioContext, ReplyPlan>? whole = scenarios.Select(s => s.Reply).FirstOrDefault(r => r is not null);
-        ReplyPlan plan = whole?.Invoke(context) ?? Answer(context, scenarios);
+        ReplyPlan plan = Replacement(context, scenarios) ?? Answer(context, scenarios);
         return Send(plan, context, scenarios);
     }
 
@@ -21,9 +20,11 @@ internal static class ReplyComposer
     public static ReplyPlan Decorate(ReplyPlan plan, ScenarioContext context)
     {
         List<Scenario> scenarios = ScenarioCatalogue.Resolve(context.Spec);
-        Func<ScenarioContext, ReplyPlan>? whole = scenarios.Select(s => s.Reply).FirstOrDefault(r => r is not null);
-        return Send(whole?.Invoke(context) ?? plan, context, scenarios);
+        return Send(Replacement(context, scenarios) ?? plan, context, scenarios);
     }
+
+    private static ReplyPlan? Replacement(ScenarioContext context, List<Scenario> scenarios) =>
+        scenarios.Select(s => s.Reply?.Invoke(context)).FirstOrDefault(r => r is not null);
 
     private static ReplyPlan Send(ReplyPlan plan, ScenarioContext context, List<Scenario> scenarios)
     {
@@ -47,23 +48,28 @@ internal static class ReplyComposer
     {
         if (context.Dialect == ApiDialect.Embeddings) return ReplyPlan.Json(200, EmbeddingWriter.Write(context.Call, context.Head.Uuid));
         SimulatedAnswer answer = Meant(context, scenarios);
-        TokenCount tokens = TokenCount.Of(context.Call.PromptTokens, answer);
         answer = Said(answer, context, scenarios);
-        if (!context.Call.Stream) return ReplyPlan.Json(200, Whole(context, answer, tokens));
+        if (!context.Call.Stream) return ReplyPlan.Json(200, Whole(context, answer));
         Framing framing = scenarios.Select(s => s.Framing).FirstOrDefault(f => f is not null)?.Invoke(context.Spec) ?? Framing.Default;
-        return ReplyPlan.Stream(framing.Frame(Events(context, scenarios, answer, tokens)));
+        return ReplyPlan.Stream(framing.Frame(Events(context, scenarios, answer)));
     }
 
-    private static byte[] Whole(ScenarioContext context, SimulatedAnswer answer, TokenCount tokens) => context.Dialect switch
+    public static byte[] Whole(ScenarioContext context, SimulatedAnswer answer)
     {
-        ApiDialect.Messages => MessageWriter.Whole(answer, context.Head, tokens),
-        ApiDialect.Responses => ResponseWriter.Whole(answer, context.Head, tokens),
-        ApiDialect.Completions => CompletionWriter.Legacy(answer, context.Head, tokens),
-        _ => CompletionWriter.Chat(answer, context.Head, tokens),
-    };
+        TokenCount tokens = TokenCount.Of(context.Call.PromptTokens, answer);
+        return context.Dialect switch
+        {
+            ApiDialect.Messages => MessageWriter.Whole(answer, context.Head, tokens),
+            ApiDialect.Responses => ResponseWriter.Whole(answer, context.Head, tokens),
+            ApiDialect.Completions => CompletionWriter.Legacy(answer, context.Head, tokens),
+            _ => CompletionWriter.Chat(answer, context.Head, tokens),
+        };
+    }
 
-    private static List<EventData> Events(ScenarioContext context, List<Scenario> scenarios, SimulatedAnswer answer, TokenCount tokens)
+    /// <summary>The events of an answer in the request's dialect. The defects of chunks are those of the chat dialect.</summary>
+    public static List<EventData> Events(ScenarioContext context, IReadOnlyList<Scenario> scenarios, SimulatedAnswer answer)
     {
+        TokenCount tokens = TokenCount.Of(context.Call.PromptTokens, answer);
         switch (context.Dialect)
         {
             case ApiDialect.Messages: return MessageWriter.Events(answer, context.Head, tokens);

@@ -21,7 +21,8 @@ internal sealed record Scenario(string Name, string Group, string Summary)
 
     public Action<ReplyPlan, ScenarioContext>? Transport { get; init; }
 
-    public Func<ScenarioContext, ReplyPlan>? Reply { get; init; }
+    /// <summary>Null when this request is to be answered in the usual way after all.</summary>
+    public Func<ScenarioContext, ReplyPlan?>? Reply { get; init; }
 
     public bool WithoutDone { get; init; }
 }

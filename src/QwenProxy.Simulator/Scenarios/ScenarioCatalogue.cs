@@ -12,16 +12,23 @@ internal static class ScenarioCatalogue
     public static Scenario Find(string name) =>
         ByName.GetValueOrDefault(name) ?? throw new ScenarioException($"there is no scenario '{name}'; docs/simulator.md lists them all");
 
-    /// <summary>The scenarios a spec combines: the one it names, then <c>answer=</c>, then those of <c>with=</c> and <c>defect=</c>.</summary>
+    /// <summary>
+    /// The scenarios a spec combines: that of <c>answer=</c>, the one it names, then those of <c>with=</c> and <c>defect=</c>. Where only one can
+    /// decide (what is said, the framing) the first does.
+    /// </summary>
     public static List<Scenario> Resolve(ScenarioSpec spec)
     {
-        List<Scenario> scenarios = [Find(spec.Name)];
+        List<Scenario> scenarios = [];
         if (spec.Get("answer") is { } answer) scenarios.Add(Find(answer));
+        scenarios.Add(Find(spec.Name));
         foreach (string list in new[] { spec.Get("with") ?? "", spec.Get("defect") ?? "" })
             scenarios.AddRange(list.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(Find));
         return scenarios;
     }
 
     private static IEnumerable<Scenario> Collect() =>
-        [.. AnswerScenarios.All, .. EventsScenario.All, .. ErrorScenarios.All, .. TransportScenarios.All];
+    [
+        .. AnswerScenarios.All, .. EventsScenario.All, .. AgentScenario.All, .. PortalScenario.All, .. ErrorScenarios.All, .. StreamErrorScenarios.All,
+        .. StutterScenarios.All, .. ToolDeltaScenarios.All, .. LeakScenarios.All, .. ChunkScenarios.All, .. FramingScenarios.All, .. TransportScenarios.All,
+    ];
 }
