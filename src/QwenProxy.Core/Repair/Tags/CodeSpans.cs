@@ -129,6 +129,14 @@ internal struct CodeSpans
     /// <summary>A single backtick that is never closed must not hide the rest of the answer: it ends with its line, or, once it quoted a tag, with its paragraph.</summary>
     private void EndLine()
     {
+        if (_inlineLength >= 3 && _fenceLength == 0)
+        {
+            // A fence that was opened behind other words on the line.
+            _fenceMark = (byte)'`';
+            _fenceLength = _inlineLength;
+            EndInline();
+        }
+
         bool blank = !_textOnLine && !_lineHadMark;
         if (blank || !_quotedTag) EndInline();
         _textOnLine = _lineHadMark = false;

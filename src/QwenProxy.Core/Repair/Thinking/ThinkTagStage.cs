@@ -81,6 +81,12 @@ public sealed class ThinkTagStage(RepairContext context, RepairMode mode) : Text
             if (known.Choice == choice) return (ThinkTagScanner)known;
         }
 
+        return NewScanner(choice);
+    }
+
+    /// <summary>On its own, so that the callback's capture costs nothing on the way above, which every event takes.</summary>
+    private ThinkTagScanner NewScanner(int choice)
+    {
         ThinkTagScanner scanner = new(choice, (rule, bytes) =>
             Context.Report.Note(Name, rule, Observes ? RepairAction.Observed : RepairAction.Converted, $"{choice}/content", bytes));
         Scanners.Add(scanner);

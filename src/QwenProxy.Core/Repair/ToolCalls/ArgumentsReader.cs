@@ -1,14 +1,12 @@
-using QwenProxy.Core.Repair.Tags;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Repair.ToolCalls;
 
-/// <summary>Passes on a leaked call's JSON arguments while they come: as they are, or out of the JSON string they were wrapped in.</summary>
+/// <summary>Passes on a call's JSON arguments while they come: as they are, or out of the JSON string they were wrapped in.</summary>
 internal sealed class ArgumentsReader : IDisposable
 {
     private readonly PooledBytes _out = new(256);
     private JsonFeed _feed;
-    private int _index;
     private bool _inString;
     private bool _opened;
 
@@ -17,22 +15,22 @@ internal sealed class ArgumentsReader : IDisposable
 
     public bool IsComplete => _feed.Complete;
 
-    public void Start(int index, bool inString)
+    public void Start(bool inString)
     {
         _feed = default;
-        _index = index;
         _inString = inString;
         _opened = false;
         IsOver = false;
     }
 
+    /// <summary>What the last <see cref="Take"/> made of its text.</summary>
+    public ReadOnlySpan<byte> Said => _out.Span;
+
     /// <summary>Takes what can be told and returns how many bytes that was.</summary>
-    public int Take(ReadOnlySpan<byte> text, bool more, PieceList pieces)
+    public int Take(ReadOnlySpan<byte> text, bool more)
     {
         _out.Clear();
-        int taken = _inString ? TakeFromString(text, more) : TakePlain(text);
-        pieces.Arguments(_index, _out.Span);
-        return taken;
+        return _inString ? TakeFromString(text, more) : TakePlain(text);
     }
 
     public void Dispose() => _out.Dispose();

@@ -83,7 +83,9 @@ internal readonly ref struct CallOpening
             return json;
         }
 
-        return TagMatch.AnyOf(next, "<parameter="u8, "</function>"u8, wrapped ? "</tool_call>"u8 : "</function>"u8);
+        Match match = TagMatch.AnyOf(next, "<parameter="u8, "</function>"u8, "</function>"u8);
+        if (!wrapped || match == Match.Yes) return match;
+        return (Match)Math.Max((int)match, (int)TagMatch.AnyOf(next, "</tool_call>"u8, "<tool_call>"u8, "<tool_call>"u8));
     }
 
     /// <summary>Hermes: a JSON object with a name and arguments, in either order.</summary>

@@ -17,6 +17,9 @@ internal struct JsonFeed
 
     public readonly bool InString => _inString;
 
+    /// <summary>A bracket or a string is open: what came is not all.</summary>
+    public readonly bool IsOpen => _depth > 0 || _inString;
+
     /// <summary>Brackets are open, and closing them now would not leave a value missing.</summary>
     public readonly bool CanClose => _depth is > 0 and <= 64 && !_inString && _lastSignificant is not ((byte)',' or (byte)':');
 

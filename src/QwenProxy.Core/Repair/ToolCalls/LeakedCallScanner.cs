@@ -109,7 +109,7 @@ internal sealed class LeakedCallScanner(PartKind kind, int choice, DeclaredTools
                 _state = State.AfterCall;
                 break;
             default:
-                _arguments.Start(_index, opening.Form == CallForm.JsonInString);
+                _arguments.Start(opening.Form == CallForm.JsonInString);
                 _state = State.Arguments;
                 break;
         }
@@ -177,7 +177,8 @@ internal sealed class LeakedCallScanner(PartKind kind, int choice, DeclaredTools
 
     private int ReadArguments(ReadOnlySpan<byte> work, int start, ScanEnd end, PieceList pieces)
     {
-        int at = start + _arguments.Take(work[start..], end == ScanEnd.Open, pieces);
+        int at = start + _arguments.Take(work[start..], end == ScanEnd.Open);
+        pieces.Arguments(_index, _arguments.Said);
         if (_arguments.IsOver)
         {
             calls.Incomplete |= !_arguments.IsComplete;
