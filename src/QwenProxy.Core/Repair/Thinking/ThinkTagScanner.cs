@@ -32,7 +32,9 @@ internal sealed class ThinkTagScanner(int choice, Action<string, int> note) : Ta
 
     public override bool InText => _state is State.Start or State.Answer or State.Passing;
 
-    public override bool IsDoubtful => Pending.Length > 0;
+    /// <inheritdoc/>
+    /// <remarks>Inside thinking a last newline waits for the next event; nobody misses it meanwhile.</remarks>
+    public override bool IsDoubtful => InText || Pending.Span.Contains((byte)'<');
 
     /// <summary>Thinking came in its own field: an answer's leading newline then opens nothing.</summary>
     public bool ThinkingSeen { get; set; }

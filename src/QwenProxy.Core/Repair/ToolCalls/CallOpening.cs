@@ -40,8 +40,11 @@ internal readonly ref struct CallOpening
     /// <summary>The arguments, for <see cref="CallForm.Whole"/>.</summary>
     public ReadOnlySpan<byte> Arguments { get; private init; }
 
-    /// <summary>The first tag is there in full: no longer a question of time, only of a few bytes.</summary>
-    public static bool IsTagComplete(ReadOnlySpan<byte> text) => text.StartsWith("<tool_call>"u8) || text.StartsWith("<function="u8);
+    /// <summary>
+    /// Enough of the first tag is there for its next byte to decide, so waiting is a question of bytes and no longer of time: a slow model
+    /// takes longer than any timer over the five tokens of <c>&lt;function=name&gt;</c>, and slow local models are where calls leak.
+    /// </summary>
+    public static bool IsLikely(ReadOnlySpan<byte> text) => text.StartsWith("<tool"u8) || text.StartsWith("<func"u8);
 
     public static Match TryRead(ReadOnlySpan<byte> text, DeclaredTools tools, ScanEnd end, out CallOpening opening)
     {

@@ -25,7 +25,7 @@ internal sealed class LeakedCallScanner(PartKind kind, int choice, DeclaredTools
 
     public override bool InText => _state == State.Text;
 
-    public override bool IsDoubtful => _state == State.Text && !CallOpening.IsTagComplete(Pending.Span);
+    public override bool IsDoubtful => _state == State.Text && !CallOpening.IsLikely(Pending.Span);
 
     public override bool PassesWhole(ReadOnlySpan<byte> text)
     {

@@ -165,8 +165,8 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
         foreach (CallState call in _book.Calls)
         {
             if (call.Choice != part.Choice) continue;
-            any = true;
             if (!_observes) Release(e, call);
+            any |= call.IsShown;
             if (claimsWhole && !call.HasArguments && call.IsShown) Complete(e, call);
             unfinished |= call.IsUnfinished;
         }
@@ -183,7 +183,7 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
         // Half an escape of a wrapper that was being taken off says nothing.
         bool speaks = call.Unwrapper is null && (call.IsShown || call.Held.Length > 0);
         if (speaks) Say(e, call, call.Held.Span, withName: !call.IsShown);
-        call.IsShown = true;
+        call.IsShown |= speaks;
         Gate.DropHeld(call);
     }
 

@@ -70,14 +70,47 @@ public sealed class LeakedCallStreamTests
     [Fact]
     public void TimeIsUpForAPossibleTag_TextPassesInOrder_AndALaterCallIsStillFound()
     {
-        string sse = Sse.Text("a <") + Sse.Text("b <fun") + Sse.Text("ction=read_file>") + Sse.Text(" x <tool_call>") + Sse.Text("{\"name\":\"list_all\"}</tool_call>") + Sse.End();
+        string sse = Sse.Text("a <") + Sse.Text("b <fu") + Sse.Text("nction=read_file>") + Sse.Text(" x <tool_call>") + Sse.Text("{\"name\":\"list_all\"}</tool_call>") + Sse.End();
         RepairRun run = RepairRun.Of(sse, RepairRun.NewContext(LeakedCallTests.Tools), All, (chain, _) =>
         {
             chain.LetGo();
             Assert.False(chain.IsHolding);
         });
         Assert.Equal("a <b <function=read_file> x |" + "|list_all({})|tool_calls", run.Seen);
-        Assert.StartsWith(Sse.Text("a <") + Sse.Text("b <fun") + Sse.Text("ction=read_file>"), run.Stream, StringComparison.Ordinal);
+        Assert.StartsWith(Sse.Text("a <") + Sse.Text("b <fu") + Sse.Text("nction=read_file>"), run.Stream, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void SlowModel_AfterTheFirstLettersOfATag_IsWaitedFor()
+    {
+        string[] tokens = ["Ok.\n", "<func", "tion", "=read", "_file", ">", "\n", "<", "parameter", "=path", ">", "\n", "a", "\n", "</", "parameter", ">", "\n</function>", "\n</tool_call>"];
+        RepairRun run = RepairRun.Of(Sse.Stream(tokens), RepairRun.NewContext(LeakedCallTests.Tools), All, (chain, _) => chain.LetGo());
+        Assert.Equal("Ok.\n||read_file({\"path\":\"a\"})|tool_calls", run.Seen);
+    }
+
+    [Fact]
+    public void HeldEventsOfAnotherChoice_KeepTheirOrder()
+    {
+        string sse = Sse.Delta("\"content\":\"a <\"", null, 0) + Sse.Delta("\"content\":\"x\"", null, 1) + Sse.Delta("\"content\":\"y <t\"", null, 1) +
+            Sse.Delta("\"content\":\" b\"", null, 0) + Sse.Delta("\"content\":\"z\"", "stop", 1) + Sse.Delta("", "stop", 0);
+        Assert.Equal(sse, RepairRun.Of(sse, RepairRun.NewContext(LeakedCallTests.Tools), All).Stream);
+    }
+
+    [Fact]
+    public void WordsSaidWithoutAnEventAtHand_DoNotRepeatItsUsage()
+    {
+        string sse = Sse.Text("<function=list_all></function> then <fu").Replace("\"usage\":null", "\"usage\":{\"total_tokens\":7}", StringComparison.Ordinal);
+        RepairRun run = RepairRun.Of(sse, RepairRun.NewContext(LeakedCallTests.Tools), All, (chain, _) => chain.LetGo());
+        Assert.Equal(" then <fu||list_all({})|", run.Seen);
+        Assert.Equal(2, run.Stream.Split("total_tokens").Length);
+    }
+
+    [Fact]
+    public void NamelessCallWithoutArguments_IsDroppedAndTheFinishReasonStays()
+    {
+        string sse = Sse.Text("hi") + Sse.Tool("{\"index\":0,\"id\":\"a\",\"function\":{\"arguments\":\"\"}}") + Sse.End();
+        RepairRun run = RepairRun.Of(sse, RepairRun.NewContext(LeakedCallTests.Tools), All);
+        Assert.Equal("hi|||stop", run.Seen);
     }
 
     [Fact]
