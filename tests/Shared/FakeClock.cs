@@ -22,6 +22,15 @@ public sealed class FakeClock(DateTimeOffset start) : TimeProvider
         }
     }
 
+    /// <summary>When the next armed timer is due; null when none is.</summary>
+    public DateTimeOffset? NextDue
+    {
+        get
+        {
+            lock (_gate) return _timers.Min(t => t.Due);
+        }
+    }
+
     public override DateTimeOffset GetUtcNow()
     {
         lock (_gate) return _now;

@@ -31,8 +31,11 @@ public sealed record QwenCredentials
         RefreshToken = grant.RefreshToken ?? before?.RefreshToken,
         TokenType = grant.TokenType ?? before?.TokenType ?? "Bearer",
         ResourceUrl = grant.ResourceUrl ?? before?.ResourceUrl,
-        ExpiresAt = asked + (grant.Lifetime ?? TokenLifetime.Assumed),
+        ExpiresAt = WholeMilliseconds(asked + (grant.Lifetime ?? TokenLifetime.Assumed)),
     };
+
+    // What the file can hold, so that a sign-in reads back as it was written.
+    private static DateTimeOffset WholeMilliseconds(DateTimeOffset time) => DateTimeOffset.FromUnixTimeMilliseconds(time.ToUnixTimeMilliseconds());
 }
 
 /// <summary>What the token endpoint handed out. <see cref="Lifetime"/> is null when the reply had no usable <c>expires_in</c>.</summary>

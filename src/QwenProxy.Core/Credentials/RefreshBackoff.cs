@@ -10,23 +10,23 @@ public static class RefreshBackoff
     public const int FirstRoundTries = 2;
 
     /// <summary>The longest pause while somebody needs a token.</summary>
-    public static readonly TimeSpan Longest = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Longest = TimeSpan.FromSeconds(12);
 
-    /// <summary>The longest pause when nobody asked for minutes.</summary>
+    /// <summary>The longest pause when nobody has asked for a token since the failures began.</summary>
     public static readonly TimeSpan LongestUnattended = TimeSpan.FromSeconds(60);
 
     /// <summary>The pause before the second try of the first round. <paramref name="chance"/> is in [0, 1).</summary>
     public static TimeSpan BetweenTries(double chance) => TimeSpan.FromMilliseconds(250 + (250 * chance));
 
     /// <summary>
-    /// The pause after a failed round, half of it jitter. <paramref name="rounds"/> counts failed rounds in a row, from 1.
-    /// A server's Retry-After is obeyed up to 12 s: a longer one would make a recovered sign-in wait for nothing.
+    /// The pause after a failed round, half of it jitter. <paramref name="rounds"/> counts failed rounds in a row, from 1; <paramref name="attended"/>
+    /// is false when no caller waits. A server's Retry-After is obeyed up to 12 s: a longer one would keep a recovered sign-in waiting for nothing.
     /// </summary>
-    public static TimeSpan After(int rounds, double chance, TimeSpan? retryAfter)
+    public static TimeSpan After(int rounds, double chance, TimeSpan? retryAfter, bool attended)
     {
-        double longest = Math.Min(LongestUnattended.TotalSeconds, 2.5 * Math.Pow(2, Math.Min(rounds, 20)));
+        double longest = Math.Min(LongestUnattended.TotalSeconds, 2.5 * Math.Pow(2, Math.Min(rounds, attended ? 2 : 20)));
         TimeSpan pause = TimeSpan.FromSeconds(longest * (0.5 + (0.5 * chance)));
-        TimeSpan asked = retryAfter is { } wait && wait > TimeSpan.Zero ? TimeSpan.FromTicks(Math.Min(wait.Ticks, TimeSpan.FromSeconds(12).Ticks)) : TimeSpan.Zero;
+        TimeSpan asked = retryAfter is { } wait ? TimeSpan.FromTicks(Math.Min(wait.Ticks, Longest.Ticks)) : TimeSpan.Zero;
         return pause > asked ? pause : asked;
     }
 }

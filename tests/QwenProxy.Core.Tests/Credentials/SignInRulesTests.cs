@@ -77,21 +77,24 @@ public sealed class SignInRulesTests
     [Fact]
     public void Backoff_GrowsWithJitterAndStaysBelowItsBounds()
     {
-        Assert.Equal(2.5, RefreshBackoff.After(1, 0, null).TotalSeconds);
-        Assert.InRange(RefreshBackoff.After(1, 0.999, null).TotalSeconds, 4.9, 5);
-        Assert.Equal(5, RefreshBackoff.After(2, 0, null).TotalSeconds);
+        Assert.Equal(2.5, RefreshBackoff.After(1, 0, null, attended: true).TotalSeconds);
+        Assert.InRange(RefreshBackoff.After(1, 0.999, null, attended: true).TotalSeconds, 4.9, 5);
+        Assert.Equal(5, RefreshBackoff.After(2, 0, null, attended: true).TotalSeconds);
         for (int round = 1; round < 100; round++)
         {
-            Assert.InRange(RefreshBackoff.After(round, 0.999, null), TimeSpan.FromSeconds(2), RefreshBackoff.LongestUnattended);
+            Assert.InRange(RefreshBackoff.After(round, 0.999, null, attended: true), TimeSpan.FromSeconds(2), RefreshBackoff.Longest);
+            Assert.InRange(RefreshBackoff.After(round, 0.999, null, attended: false), TimeSpan.FromSeconds(2), RefreshBackoff.LongestUnattended);
         }
+
+        Assert.True(RefreshBackoff.After(20, 0, null, attended: false) > RefreshBackoff.Longest);
     }
 
     [Fact]
     public void RetryAfter_IsObeyedUpToItsCap()
     {
-        Assert.Equal(9, RefreshBackoff.After(1, 0, TimeSpan.FromSeconds(9)).TotalSeconds);
-        Assert.Equal(12, RefreshBackoff.After(1, 0, TimeSpan.FromHours(9)).TotalSeconds);
-        Assert.Equal(2.5, RefreshBackoff.After(1, 0, TimeSpan.FromSeconds(-3)).TotalSeconds);
+        Assert.Equal(9, RefreshBackoff.After(1, 0, TimeSpan.FromSeconds(9), attended: true).TotalSeconds);
+        Assert.Equal(12, RefreshBackoff.After(1, 0, TimeSpan.FromHours(9), attended: true).TotalSeconds);
+        Assert.Equal(2.5, RefreshBackoff.After(1, 0, TimeSpan.FromSeconds(-3), attended: true).TotalSeconds);
     }
 
     [Fact]

@@ -1,0 +1,75 @@
+using System.Runtime.Versioning;
+
+namespace QwenProxy.Credentials;
+
+/// <summary>What identifies one state of a file without reading it.</summary>
+internal sealed record FileStamp(string Path, DateTime ModifiedUtc, long Length);
+
+/// <summary>
+/// The few file operations that sign-in needs, each whole or not at all. Not sealed: tests replace single operations by a full disk or a read-only folder.
+/// </summary>
+internal class DurableFiles
+{
+    private const UnixFileMode OwnerOnlyFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const UnixFileMode OwnerOnlyFolder = OwnerOnlyFile | UnixFileMode.UserExecute;
+
+    /// <summary>Null when there is no such file. Other failures throw.</summary>
+    public virtual FileStamp? Stamp(string path)
+    {
+        FileInfo link = new(path);
+        FileInfo file = link.Exists && link.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target ? target : link;
+        return file.Exists ? new FileStamp(path, file.LastWriteTimeUtc, file.Length) : null;
+    }
+
+    /// <summary>Null when there is no such file. Other failures throw.</summary>
+    public virtual byte[]? Read(string path)
+    {
+        try
+        {
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Creates a file that only its owner can read, and returns when its bytes are on the disk. Fails if the file exists.</summary>
+    public virtual void WriteNew(string path, ReadOnlySpan<byte> content)
+    {
+        FileStreamOptions options = new() { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.Read };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = OwnerOnlyFile;
+        using FileStream stream = new(path, options);
+        try
+        {
+            stream.Write(content);
+            stream.Flush(flushToDisk: true);
+        }
+        catch
+        {
+            // Half a file is worse than none; it is certainly ours, as it was created exclusively.
+            File.Delete(path);
+            throw;
+        }
+    }
+
+    /// <summary>Puts a file in another's place in one step.</summary>
+    public virtual void Replace(string from, string to) => File.Move(from, to, overwrite: true);
+
+    // Someone may point QWEN_HOME at their home or at /tmp; closing those to others would break more than it protects.
+    [UnsupportedOSPlatform("windows")]
+    private static bool IsPrivateByNature(string folder)
+    {
+        UnixFileMode mode = File.GetUnixFileMode(folder);
+        bool isHome = Path.TrimEndingDirectorySeparator(folder) == Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
+        return mode != OwnerOnlyFolder && !mode.HasFlag(UnixFileMode.StickyBit) && !isHome;
+    }
+
+    /// <summary>Creates the folder for its owner alone. One that exists is narrowed only when <paramref name="ours"/>: a home folder is not.</summary>
+    public virtual void EnsureFolder(string folder, bool ours)
+    {
+        if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
+        else if (!Directory.Exists(folder)) Directory.CreateDirectory(folder, OwnerOnlyFolder);
+        else if (ours && IsPrivateByNature(folder)) File.SetUnixFileMode(folder, OwnerOnlyFolder);
+    }
+}

@@ -1,0 +1,163 @@
+using QwenProxy.Core.Credentials;
+
+namespace QwenProxy.Credentials;
+
+/// <summary>
+/// Keeps one OAuth account signed in. Hands out the token in memory, refreshes it in the background before it ends, lets at most one refresh run however many
+/// callers, tasks or programs need one, and takes over what another program wrote into the file. A refresh runs under the broker's own cancellation:
+/// a caller that leaves gives up its own wait and nobody else's.
+/// </summary>
+internal sealed partial class TokenBroker : IAsyncDisposable
+{
+    /// <summary>How stale the knowledge of the file may be when a token is handed out.</summary>
+    private static readonly TimeSpan s_lookEvery = TimeSpan.FromSeconds(5);
+
+    private readonly TokenBrokerOptions _options;
+    private readonly TimeProvider _time;
+    private readonly CredentialLog _log;
+    private readonly CredentialsFile _file;
+    private readonly OAuthClient _client;
+    private readonly TokenIntake _intake;
+    private readonly TokenRefresh _refresher;
+    private readonly Func<double> _chance;
+    private readonly CancellationTokenSource _stopping = new();
+
+    // Everything below is written under the gate; the token and the verdict are also read outside it, whole and immutable.
+    private readonly Lock _gate = new();
+    private volatile HeldToken? _held;
+    private volatile Verdict? _verdict;
+    private string _fault = "the credentials file was not read yet";
+
+    public TokenBroker(TokenBrokerOptions options, HttpMessageInvoker http, TimeProvider time, Random random, ILogger logger)
+    {
+        // The user named the OAuth server; a resource on the same host needs no further permission (https is still asked for).
+        _options = options = options with { AllowedHosts = [.. options.AllowedHosts, options.OAuthBaseUrl.Host] };
+        _time = time;
+        _log = new CredentialLog(logger, options.AccountName);
+        _chance = () =>
+        {
+            lock (random) return random.NextDouble();
+        };
+        _file = new CredentialsFile(options.CredentialsPath, options.FallbackPath, options.FolderIsOurs, options.Files, options.NewId);
+        _client = new OAuthClient(options.OAuthBaseUrl, http, time, options.NewId);
+        _intake = new TokenIntake(options, time, _log);
+        CredentialsLock fileLock = new(_file.Folder, options.Files, time, _chance, options.NewId);
+        _refresher = new TokenRefresh(_file, fileLock, _client, _intake, time, _chance, _log);
+    }
+
+    /// <summary>
+    /// A token that is good now. Without waiting while one is valid, whatever the token endpoint does; else after the shared refresh, waiting at most
+    /// <see cref="TokenBrokerOptions.RequestBound"/>. The caller's cancellation ends only its own wait.
+    /// </summary>
+    public ValueTask<AccessTokenResult> GetValidAccessTokenAsync(CancellationToken stop)
+    {
+        Look(s_lookEvery);
+        if (_held is not { } held) return new(SignedOut(_fault));
+        if (held.Result.Error is not null) return new(held.Result);
+        TokenPhase phase = held.PhaseAt(_time);
+        if (_verdict is { } verdict && !LiftForProbe(verdict))
+        {
+            return new(verdict.TokenRefused || phase == TokenPhase.Expired ? SignedOut(verdict.Why) : held.Result);
+        }
+
+        if (phase == TokenPhase.Expiring) _ = RefreshOnce(null, attended: true);
+        return phase is TokenPhase.Valid or TokenPhase.Expiring ? new(held.Result) : WaitForTokenAsync(held, phase, stop);
+    }
+
+    /// <summary>
+    /// Called when the upstream failed before the first byte. True: another token is there now, ask once more with it. False: report the upstream's error.
+    /// A late refusal of a token that has been replaced meanwhile costs no refresh, and a fresh token that is refused too is not refreshed again.
+    /// </summary>
+    public async ValueTask<bool> RecoverAsync(string failedToken, AuthFailure why, CancellationToken stop)
+    {
+        Look(TimeSpan.Zero);
+        if (_held is not { } held) return false;
+        if (!held.Credentials.AccessToken.Matches(failedToken)) return CanServe();
+        if (why == AuthFailure.GatewayTimeout)
+        {
+            if (!AuthErrors.RefreshAfterGatewayTimeout(held.PhaseAt(_time), changedOnDisk: false)) return false;
+        }
+        else if (IsFreshRefusal(held))
+        {
+            return false;
+        }
+
+        await WaitForChangeAsync(RefreshOnce(failedToken, attended: true), _options.RequestBound, stop);
+        if (_held is { } now && !now.Credentials.AccessToken.Matches(failedToken)) return CanServe();
+        if (why == AuthFailure.Refused) ConfirmVerdict();
+        return false;
+    }
+
+    /// <summary>
+    /// Called when the upstream says in its own words that this kind of sign-in is over (<see cref="AuthErrors.IsServiceEnded"/>): the account counts as
+    /// signed out, is tried again after a minute at first and an hour at most, and causes no refresh meanwhile.
+    /// </summary>
+    public void ReportServiceEnded(string reason)
+    {
+        lock (_gate) Condemn($"the service refuses it ({OAuthReplies.Plain(reason, 240)})");
+    }
+
+    public CredentialState State
+    {
+        get
+        {
+            Look(s_lookEvery);
+            HeldToken? held = _held;
+            Verdict? verdict = _verdict is { } current && !LiftForProbe(current) ? current : null;
+            TokenPhase phase = held?.PhaseAt(_time) ?? TokenPhase.Expired;
+            (CredentialStateKind kind, string? why) = (held, verdict) switch
+            {
+                (null, _) => (CredentialStateKind.SignedOut, _fault),
+                ({ Result.Error: { } error }, _) => (CredentialStateKind.SignedOut, error.Message),
+                (_, { } dead) when dead.TokenRefused || phase == TokenPhase.Expired => (CredentialStateKind.SignedOut, dead.Why),
+                (_, { } dead) => (CredentialStateKind.Expiring, $"the last token still works; {dead.Why}"),
+                _ when phase == TokenPhase.Expired => (CredentialStateKind.Expired, LastFailure ?? "the token is over and is refreshed when it is needed"),
+                _ => (phase == TokenPhase.Valid ? CredentialStateKind.Ready : CredentialStateKind.Expiring, LastFailure),
+            };
+            return new CredentialState
+            {
+                Kind = kind,
+                Why = why,
+                FilePath = held?.Stamp?.Path ?? _file.Path,
+                ExpiresAt = held?.ExpiresAt,
+                BaseUrl = held?.Result.BaseUrl,
+                ClockSkew = _client.ClockSkew,
+                IsUnsaved = held?.IsUnsaved ?? false,
+            };
+        }
+    }
+
+    private AccessTokenResult SignedOut(string why) =>
+        AccessTokenResult.Failed(SignInErrors.SignedOut(_options.AccountName, _options.LoginCommand, why));
+
+    private bool CanServe() => _held is { Result.Error: null } held && held.PhaseAt(_time) != TokenPhase.Expired && _verdict is not { TokenRefused: true };
+
+    private async ValueTask<AccessTokenResult> WaitForTokenAsync(HeldToken held, TokenPhase phase, CancellationToken stop)
+    {
+        // In its last moments the old token is still a valid path: wait for a better one, but not until this one is gone.
+        TimeSpan bound = _options.RequestBound;
+        if (phase == TokenPhase.LastMoments && held.Remaining(_time) / 2 < bound) bound = held.Remaining(_time) / 2;
+        bool inTime = await WaitForChangeAsync(RefreshOnce(null, attended: true), bound, stop);
+        if (_held is not { } now) return SignedOut(_fault);
+        if (now.Result.Error is not null || now.PhaseAt(_time) != TokenPhase.Expired) return now.Result;
+        if (_verdict is { } verdict) return SignedOut(verdict.Why);
+        return AccessTokenResult.Failed(inTime
+            ? SignInErrors.RefreshFailed(_options.AccountName, LastFailure ?? "it was stopped", UntilNextTry())
+            : SignInErrors.RefreshTimedOut(_options.AccountName, _options.RequestBound));
+    }
+
+    /// <summary>Waits for the refresh, or for a new token that came another way (a login while the endpoint hangs). False when the bound came first.</summary>
+    private async Task<bool> WaitForChangeAsync(Task refresh, TimeSpan bound, CancellationToken stop)
+    {
+        if (refresh.IsCompleted) return true;
+        try
+        {
+            await Task.WhenAny(refresh, NextAdoption()).WaitAsync(bound, _time, stop);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+}
