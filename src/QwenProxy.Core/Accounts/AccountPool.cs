@@ -97,7 +97,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
         lock (_gate)
         {
             ImmutableArray<BreakerRecord>.Builder breakers = ImmutableArray.CreateBuilder<BreakerRecord>();
-            foreach (string account in _isolated.Order(StringComparer.Ordinal)) breakers.Add(new BreakerRecord(account, "*", BreakerState.Isolated, 0, null));
+            breakers.AddRange(_isolated.Order(StringComparer.Ordinal).Select(a => new BreakerRecord(a, "*", BreakerState.Isolated, 0, null)));
             foreach (((string account, string model), CircuitBreaker breaker) in _breakers)
             {
                 if (breaker.State != BreakerState.Closed || breaker.Failures > 0) breakers.Add(breaker.Export(account, model));

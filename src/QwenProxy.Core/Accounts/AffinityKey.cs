@@ -32,7 +32,9 @@ public static class AffinityKey
         return OfMessages(messages);
     }
 
-    /// <summary>Account order for a key: rendezvous hashing. Adding or removing an account moves only the conversations that it gains or loses.</summary>
+    /// <summary>
+    /// Account order for a key: rendezvous hashing. Adding or removing an account moves only the conversations that it gains or loses.
+    /// </summary>
     public static ulong Score(ulong key, string account)
     {
         ulong hash = 14695981039346656037;

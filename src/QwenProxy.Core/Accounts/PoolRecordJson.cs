@@ -8,7 +8,8 @@ namespace QwenProxy.Core.Accounts;
 
 /// <summary>
 /// The pool's state as a JSON file:
-/// <c>{"breakers":[{"account","model","state","failures","nextProbe"}],"cooldowns":[{"account","model","kind","until","hard","status","code","message"}]}</c>.
+/// <c>{"breakers":[{"account","model","state","failures","nextProbe"}],
+/// "cooldowns":[{"account","model","kind","until","hard","status","code","message"}]}</c>.
 /// Times are ISO 8601 in UTC. It holds no secret and no text of a conversation, but upstreams' own error messages.
 /// </summary>
 public static class PoolRecordJson

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using QwenProxy.Core.Catalogue;
 
 namespace QwenProxy.Core.Accounts;
 

@@ -43,12 +43,15 @@ internal sealed record ErrorBody
     /// <summary>More words that tell what kind of error it is but are not shown: an error packed as JSON text inside the message.</summary>
     public string Hidden { get; init; } = "";
 
-    public static ErrorBody Read(ReadOnlySpan<byte> body)
+    public static ErrorBody Read(ReadOnlySpan<byte> body) => Read(body, mayBeSse: true);
+
+    /// <summary>Inside an SSE frame nothing is taken for SSE again: text that only repeats <c>data:</c> would nest without end.</summary>
+    private static ErrorBody Read(ReadOnlySpan<byte> body, bool mayBeSse)
     {
         body = Trim(body);
         if (body.IsEmpty) return new ErrorBody { Shape = BodyShape.Empty };
         if (body[0] == '<') return new ErrorBody { Shape = BodyShape.WebPage, Message = Title(Clip(body)) };
-        if (LooksLikeSse(body)) return ReadSse(body);
+        if (mayBeSse && LooksLikeSse(body)) return ReadSse(body);
         return ReadJson(body) ?? new ErrorBody { Shape = BodyShape.PlainText, Message = Clip(body) };
     }
 
@@ -79,7 +82,7 @@ internal sealed record ErrorBody
         {
             if (frame.HttpStatus != 0) status = frame.HttpStatus;
             if (!frame.HasData || frame.IsDone) continue;
-            ErrorBody read = Read(frame.Data.Span);
+            ErrorBody read = Read(frame.Data.Span, mayBeSse: false);
             if (status >= 400) read = read with { Status = status };
             if (read.NamesError) return read;
             first ??= read;

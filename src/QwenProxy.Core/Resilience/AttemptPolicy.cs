@@ -174,7 +174,8 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         Candidate[] cooling = [.. all.Where(c => c.State == CandidateState.Cooling)];
         if (cooling.Length == 0) return OwnErrors.CircuitOpen(retryAfter);
         // With one account there is no pool to speak of: later callers hear what the first one heard.
-        if (all.Length == 1 && cooling[0].Reason is { } reason) return reason with { RetryAfter = retryAfter };
+        bool alone = all.All(c => c.Account == all[0].Account);
+        if (alone && cooling.MinBy(c => c.ReadyAt)!.Reason is { } reason) return reason with { RetryAfter = retryAfter };
         return OwnErrors.AccountsCooling(retryAfter);
     }
 

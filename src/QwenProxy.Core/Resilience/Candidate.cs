@@ -35,5 +35,5 @@ public sealed record Candidate(string Account, string Model, CandidateState Stat
     public bool CanServe => State == CandidateState.Ready || (State == CandidateState.Last && !IsBanned);
 }
 
-/// <summary>One model of a request's route with its candidates, the best first. The first is the model asked for, the rest are its fallbacks.</summary>
+/// <summary>One model of a route with its candidates, the best first. The first route is the model asked for, the rest are its fallbacks.</summary>
 public sealed record ModelRoute(string Model, IReadOnlyList<Candidate> Candidates);

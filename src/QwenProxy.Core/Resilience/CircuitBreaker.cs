@@ -28,7 +28,7 @@ public sealed class CircuitBreaker(int threshold, TimeSpan openFor)
 
     public int Failures => _failures;
 
-    public BreakerState State => _isolated ? BreakerState.Isolated : !_open ? BreakerState.Closed : _probing ? BreakerState.HalfOpen : BreakerState.Open;
+    public BreakerState State => Resting == BreakerState.Open && _probing ? BreakerState.HalfOpen : Resting;
 
     /// <summary>When the next attempt may go through; null when one may now or none ever will.</summary>
     public DateTimeOffset? NextProbe(DateTimeOffset now) => _isolated || !_open || now >= _nextProbe ? null : _nextProbe;
@@ -64,7 +64,7 @@ public sealed class CircuitBreaker(int threshold, TimeSpan openFor)
     public void Reset() => (_isolated, _open, _probing, _failures) = (false, false, false, 0);
 
     public BreakerRecord Export(string account, string model) =>
-        new(account, model, _isolated ? BreakerState.Isolated : _open ? BreakerState.Open : BreakerState.Closed, _failures, _open ? _nextProbe : null);
+        new(account, model, Resting, _failures, _open ? _nextProbe : null);
 
     /// <summary>A time that lies further ahead than one interval (a clock that was set back) is shortened to one.</summary>
     public void Import(BreakerRecord record, DateTimeOffset now)
@@ -76,6 +76,9 @@ public sealed class CircuitBreaker(int threshold, TimeSpan openFor)
         DateTimeOffset latest = now + openFor;
         _nextProbe = record.NextProbe is { } next && next < latest ? next : latest;
     }
+
+    /// <summary>The state without regard to a probe under way, which does not outlive the process.</summary>
+    private BreakerState Resting => _isolated ? BreakerState.Isolated : _open ? BreakerState.Open : BreakerState.Closed;
 
     private void Fail(bool wasProbe, DateTimeOffset now)
     {

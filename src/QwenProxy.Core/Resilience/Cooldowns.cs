@@ -11,7 +11,8 @@ namespace QwenProxy.Core.Resilience;
 /// <param name="Status">Upstream's status, code and message, for callers that come later and for people.</param>
 /// <param name="Code">See <paramref name="Status"/>.</param>
 /// <param name="Message">See <paramref name="Status"/>.</param>
-public sealed record Cooldown(string Account, string? Model, FaultKind Kind, DateTimeOffset Until, bool Hard, int Status, string? Code, string Message)
+public sealed record Cooldown(
+    string Account, string? Model, FaultKind Kind, DateTimeOffset Until, bool Hard, int Status, string? Code, string Message)
 {
     /// <summary>The failure as the one who caused it saw it, with the time that is left.</summary>
     public ProxyError ToError(DateTimeOffset now) => new()

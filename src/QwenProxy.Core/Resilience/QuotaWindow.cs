@@ -22,7 +22,7 @@ public static class QuotaWindow
 
     /// <summary>A free quota belongs to one model; every other quota to the whole account.</summary>
     public static CooldownScope Scope(ProxyError error) =>
-        error.Message.Contains("free", StringComparison.OrdinalIgnoreCase) || error.Code?.Contains("FreeTier", StringComparison.OrdinalIgnoreCase) == true
+        $"{error.Code} {error.Message}".Contains("free", StringComparison.OrdinalIgnoreCase)
             ? CooldownScope.Model
             : CooldownScope.Account;
 
@@ -43,12 +43,14 @@ public static class QuotaWindow
 
     private static TimeSpan? ByWindow(string words, DateTimeOffset now)
     {
-        if (words.Contains("week allocated", StringComparison.Ordinal)) return NextWeek(now) - now;
-        if (words.Contains("month allocated", StringComparison.Ordinal)) return LongestSleep;
+        if (Has("week allocated")) return NextWeek(now) - now;
+        if (Has("month allocated")) return LongestSleep;
         // A five-hour window slides: some of it is back long before its end.
-        if (words.Contains("hour allocated", StringComparison.Ordinal)) return TimeSpan.FromMinutes(15);
-        if (words.Contains("free allocated", StringComparison.Ordinal) || words.Contains("day allocated", StringComparison.Ordinal)) return NextDay(now) - now;
+        if (Has("hour allocated")) return TimeSpan.FromMinutes(15);
+        if (Has("free allocated") || Has("day allocated")) return NextDay(now) - now;
         return null;
+
+        bool Has(string piece) => words.Contains(piece, StringComparison.Ordinal);
     }
 
     /// <summary>"… will reset at 2026-03-02 16:00:00 …"; a time without an offset is China's.</summary>
@@ -61,7 +63,8 @@ public static class QuotaWindow
         {
             ReadOnlySpan<char> piece = rest[..length].TrimEnd(" .,;)");
             if (!DateTime.TryParse(piece, CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out DateTime time)) continue;
-            DateTimeOffset reset = time.Kind == DateTimeKind.Unspecified ? new DateTimeOffset(time, China) : new DateTimeOffset(time.ToUniversalTime());
+            bool noOffset = time.Kind == DateTimeKind.Unspecified;
+            DateTimeOffset reset = noOffset ? new DateTimeOffset(time, China) : new DateTimeOffset(time.ToUniversalTime());
             return reset > now ? reset - now : TimeSpan.Zero;
         }
 

@@ -149,7 +149,7 @@ internal sealed class ChoiceReplay
         return null;
     }
 
-    /// <summary>After a prefill: while the new text repeats the prefix from its start it waits; all of it repeated, it goes; else it is let go.</summary>
+    /// <summary>After a prefill: while new text repeats the prefix from its start it waits; all of it repeated, it goes; else it is let go.</summary>
     private string? TakeEcho(ChatEvent e, int i)
     {
         ReadOnlySpan<byte> text = e.Text(e.Parts[i]);

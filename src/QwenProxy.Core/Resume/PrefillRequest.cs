@@ -9,7 +9,7 @@ namespace QwenProxy.Core.Resume;
 /// </summary>
 public static class PrefillRequest
 {
-    /// <summary>Null when the answer cannot be continued this way: no text yet, several choices, a request that ends with an assistant message.</summary>
+    /// <summary>Null when the answer cannot go on this way: no text yet, several choices, a request that ends with an assistant message.</summary>
     public static byte[]? Build(ReadOnlySpan<byte> body, SentAnswer sent, PrefillStyle style)
     {
         if (style == PrefillStyle.None || sent.Overflowed || sent.Choices.Count != 1) return null;

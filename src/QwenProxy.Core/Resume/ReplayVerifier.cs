@@ -124,8 +124,8 @@ public sealed class ReplayVerifier : RepairStage, IDisposable
         for (int i = 0; i < e.Parts.Length; i++)
         {
             EventPart role = e.Parts[i];
-            if (role.Kind != PartKind.Role || role.Removed || !_choices.TryGetValue(role.Choice, out ChoiceReplay? choice) || !choice.RoleSent) continue;
-            if (!HasWords(e, role.Choice)) e.Remove(i);
+            if (role.Kind != PartKind.Role || role.Removed || !_choices.TryGetValue(role.Choice, out ChoiceReplay? choice)) continue;
+            if (choice.RoleSent && !HasWords(e, role.Choice)) e.Remove(i);
         }
     }
 

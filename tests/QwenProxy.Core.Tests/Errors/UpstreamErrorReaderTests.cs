@@ -115,6 +115,13 @@ public sealed class UpstreamErrorReaderTests
     }
 
     [Fact]
+    public void SseMarksNestedWithoutEnd_AreReadOnce()
+    {
+        ProxyError error = Read(500, string.Concat(Enumerable.Repeat("data:", 400_000)));
+        Assert.Equal(500, error.Status);
+    }
+
+    [Fact]
     public void LongSseBody_IsReadWhole()
     {
         string message = new('x', 20_000);

@@ -173,6 +173,22 @@ public sealed class ReplayVerifierTests
     }
 
     [Fact]
+    public void SeveralChoices_AreComparedEachForItself()
+    {
+        static string SayIn(int choice, string text, string finish) => Say(text)
+            .Replace("\"index\":0", $"\"index\":{choice}", StringComparison.Ordinal)
+            .Replace("\"finish_reason\":null", $"\"finish_reason\":{finish}", StringComparison.Ordinal);
+        using Stream client = new();
+        client.Feed(SayIn(0, "ab", "\"stop\""), SayIn(1, "x", "null"));
+        ReplayVerifier verifier = client.Resume(ResumeWay.Replay, SayIn(1, "xy", "null"), SayIn(0, "other", "\"stop\""), SayIn(1, "z", "\"stop\""));
+        Assert.Null(verifier.Mismatch);
+        Assert.Equal("ab", System.Text.Encoding.UTF8.GetString(client.Sent.Find(0)!.Content));
+        Assert.Equal("xyz", System.Text.Encoding.UTF8.GetString(client.Sent.Find(1)!.Content));
+        Assert.True(client.Sent.IsFinished);
+        Assert.Equal(2, client.Chunks().Count(c => c.GetProperty("choices")[0].GetProperty("finish_reason").ValueKind != System.Text.Json.JsonValueKind.Null));
+    }
+
+    [Fact]
     public void AnyAnswerCutAnywhere_IsCompletedExactly()
     {
         for (int seed = 0; seed < 4000; seed++)

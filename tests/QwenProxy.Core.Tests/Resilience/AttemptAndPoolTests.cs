@@ -1,0 +1,106 @@
+using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Resilience;
+using static QwenProxy.Core.Tests.Resilience.World;
+
+namespace QwenProxy.Core.Tests.Resilience;
+
+/// <summary>The policy and the pool together, over several requests.</summary>
+public sealed class AttemptAndPoolTests
+{
+    [Fact]
+    public void OpenBreaker_IsSkippedAndToldWhenNobodyElseServes()
+    {
+        World world = new(maxAttempts: 1, breakerFailures: 2, accounts: Account("a"));
+        world.Run((_, _) => Fail(FaultKind.Reset));
+        world.Run((_, _) => Fail(FaultKind.Reset));
+        ProxyError? told = world.Run((_, _) => null);
+        Assert.Equal(("circuit_open", 503, TimeSpan.FromSeconds(15)), (told!.Code, told.Status, told.RetryAfter!.Value));
+        Assert.Empty(world.Asked);
+        world.Now += TimeSpan.FromSeconds(15);
+        Assert.Null(world.Run((_, _) => null));
+    }
+
+    [Fact]
+    public void BreakerThatOpensDuringARequest_StillGivesTheUpstreamsError()
+    {
+        World world = new(maxAttempts: 4, breakerFailures: 2, accounts: Account("a"));
+        Assert.Equal("upstream says ServerError", world.Run((_, _) => Fail(FaultKind.ServerError))?.Message);
+        Assert.Equal(2, world.Asked.Count);
+    }
+
+    [Fact]
+    public void RateLimitsAndClientFaults_NeverOpenTheBreaker()
+    {
+        World world = new(maxAttempts: 1, breakerFailures: 1, accounts: Account("a"));
+        foreach (FaultKind kind in new[] { FaultKind.RateLimited, FaultKind.InvalidRequest, FaultKind.InvalidKey, FaultKind.QuotaExhausted, FaultKind.ClientGone })
+        {
+            Assert.Equal(kind, world.Run((_, _) => Fail(kind))?.Kind);
+            Assert.DoesNotContain(world.Pool.Export(world.Now).Breakers, b => b.State != BreakerState.Closed);
+        }
+    }
+
+    [Theory]
+    [InlineData(FaultKind.RateLimited)]
+    [InlineData(FaultKind.Overloaded)]
+    public void StatusThatAsksToWait_AlwaysCarriesRetryAfter(FaultKind kind)
+    {
+        World world = new(accounts: Account("a"));
+        Assert.NotNull(world.Run((_, _) => Fail(kind))?.RetryAfter);
+    }
+
+    [Fact]
+    public void AnotherCouldServe_TellsWhetherAnybodyIsLeft()
+    {
+        World world = new(accounts: [Account("a", 1), Account("b", 2)]);
+        world.Run((_, _) => null);
+        Assert.True(world.AnotherCouldServe);
+        world.Run((account, _) => account == "a" ? Fail(FaultKind.FirstTokenTimeout) : null);
+        Assert.False(world.AnotherCouldServe);
+        world.Fallbacks["m"] = ["n"];
+        world.Run((_, _) => null);
+        Assert.True(world.AnotherCouldServe);
+    }
+
+    [Theory]
+    [InlineData("a", "b")]
+    [InlineData("b", "a")]
+    public void ResumeAvoidsTheBrokenAccount_ButAsksItWhenNobodyElseIsLeft(string broken, string next)
+    {
+        AttemptPolicy policy = new(new AttemptLimits(1, TimeSpan.Zero), new Random(1));
+        ModelRoute both = new("m", [new Candidate("a", "m", CandidateState.Ready), new Candidate("b", "m", CandidateState.Ready)]);
+        ModelRoute alone = new("m", [new Candidate(broken, "m", CandidateState.Ready)]);
+        NextStep step = policy.Decide(new AttemptHistory(broken, "m"), [both], new World().Now);
+        Assert.Equal(next, Assert.IsType<NextStep.Ask>(step).Account);
+        step = policy.Decide(new AttemptHistory(broken, "m"), [alone], new World().Now);
+        Assert.Equal((broken, TimeSpan.Zero), (Assert.IsType<NextStep.Ask>(step).Account, ((NextStep.Ask)step).Delay));
+    }
+
+    [Fact]
+    public void AnyMixOfFaults_EndsWithinTheBudgetAndReturnsEveryLease()
+    {
+        Random random = new(42);
+        FaultKind[] kinds = [.. Enum.GetValues<FaultKind>()];
+        for (int seed = 0; seed < 3000; seed++)
+        {
+            AccountSnapshot[] accounts = [.. Enumerable.Range(0, 1 + random.Next(4)).Select(i => Account($"a{i}", random.Next(2)))];
+            int maxAttempts = 1 + random.Next(4);
+            World world = new(maxAttempts, maxWaitSeconds: 20, breakerFailures: 1 + random.Next(5), accounts);
+            if (random.Next(2) == 0) world.Fallbacks["m"] = ["n"];
+            for (int request = 0; request < 5; request++)
+            {
+                ProxyError? told = world.Run((_, _) => random.Next(3) == 0
+                    ? null
+                    : Fail(kinds[random.Next(kinds.Length)], random.Next(3) == 0 ? random.Next(60) : null));
+                Assert.InRange(world.Asked.Count(a => a.EndsWith("/m", StringComparison.Ordinal)), 0, maxAttempts);
+                Assert.InRange(world.Asked.Count(a => a.EndsWith("/n", StringComparison.Ordinal)), 0, maxAttempts);
+                Assert.True(world.Waited <= TimeSpan.FromSeconds(20));
+                if (told is { Status: 429 or 503 }) Assert.NotNull(told.RetryAfter);
+                world.Now += TimeSpan.FromSeconds(random.Next(30));
+            }
+
+            Assert.Equal(0, world.Pool.LeasesOut);
+            Assert.All(accounts, a => Assert.Equal(0, world.Pool.LoadOf(a.Name)));
+        }
+    }
+}
