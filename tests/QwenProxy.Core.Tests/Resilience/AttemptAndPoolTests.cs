@@ -9,6 +9,26 @@ namespace QwenProxy.Core.Tests.Resilience;
 public sealed class AttemptAndPoolTests
 {
     [Fact]
+    public void AccountThatAnswersAgain_IsForgivenAndFirstAgain()
+    {
+        World world = new(accounts: [Account("a", 1), Account("b", 2)]);
+        world.Run((_, _) => Fail(FaultKind.InvalidKey));
+        Assert.Equal(["a/m", "b/m"], world.Asked);
+        Assert.Equal(2, world.Pool.Export(world.Now).Cooldowns.Length);
+        Assert.Null(world.Run((_, _) => null));
+        Assert.Equal(["a/m"], world.Asked);
+        Assert.Equal("b", Assert.Single(world.Pool.Export(world.Now).Cooldowns).Account);
+    }
+
+    [Fact]
+    public void WindowOfASpentQuota_IsToldAsRetryAfter()
+    {
+        World world = new(accounts: Account("a"));
+        ProxyError? told = world.Run((_, _) => Fail(FaultKind.QuotaExhausted) with { Message = "week allocated quota exceeded" });
+        Assert.Equal((429, "week allocated quota exceeded", TimeSpan.FromHours(4)), (told!.Status, told.Message, told.RetryAfter!.Value));
+    }
+
+    [Fact]
     public void OpenBreaker_IsSkippedAndToldWhenNobodyElseServes()
     {
         World world = new(maxAttempts: 1, breakerFailures: 2, accounts: Account("a"));
