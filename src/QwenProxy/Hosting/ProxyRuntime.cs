@@ -21,7 +21,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Time = time;
         StartedAt = time.GetUtcNow();
         _ids = new IdSource(random);
-        Authorizer = new AccountAuthorizer();
+        Authorizer = new AccountAuthorizer(time, random, Logger);
+        Authorizer.Apply(snapshot);
         Models = new ModelDirectory(Transport, Authorizer, time, loggers.CreateLogger<ModelDirectory>());
         Router = new Router(this, random);
     }
@@ -68,6 +69,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
     public void Apply(ProxySnapshot snapshot)
     {
+        Authorizer.Apply(snapshot);
         _snapshot = snapshot;
         Router.Apply(snapshot);
     }
@@ -80,11 +82,11 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         return Router.WhyNotReady();
     }
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
+        await Authorizer.DisposeAsync();
         Transport.Dispose();
         Metrics.Dispose();
         Drain.Dispose();
-        return ValueTask.CompletedTask;
     }
 }

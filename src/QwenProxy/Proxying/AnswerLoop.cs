@@ -66,7 +66,7 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
             exchange.Output.Write(": resumed\n\n"u8);
         }
 
-        StreamRepair repair = new(runtime, exchange, incoming.Chat, upstream.Target, _resume.Record(answer), verifier);
+        using StreamRepair repair = new(runtime, exchange, incoming.Chat, upstream.Target, _resume.Record(answer), verifier);
         ProxyError? fault = await new StreamPump(exchange, upstream, repair, answer).RunAsync();
         repair.Learn();
         _resume.EndStream(fault);

@@ -57,7 +57,7 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
         if (_fault is null)
         {
             // An end mark without a finish reason ends nothing: the answer may be cut anywhere.
-            if (!IsFinished) _fault = OwnErrors.Cut();
+            if (!IsFinished && !repair.LoopFound) _fault = OwnErrors.Cut();
             else
             {
                 _chain.Finish();
@@ -173,6 +173,7 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
         if (!e.Usage.IsEmpty) exchange.KeepUsage(e.Usage.In(e.Data.Span));
         if (FailedFinish(e)) return;
         _chain.Push(e);
+        if (repair.LoopFound) _done = true;
         if (repair.Verifier is { Mismatch: not null }) _fault = OwnErrors.ResumeDiffers();
         if (!_chain.IsHolding) _letGoAt = long.MaxValue;
         else if (_letGoAt == long.MaxValue) _letGoAt = _lastProgress + Ticks(HoldLimit);

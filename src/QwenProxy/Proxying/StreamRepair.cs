@@ -13,10 +13,12 @@ using QwenProxy.Hosting;
 namespace QwenProxy.Proxying;
 
 /// <summary>10 Repair: the stages of one upstream stream, as the configuration and the request's <c>x-qwen-proxy-repair</c> header want them.</summary>
-internal sealed class StreamRepair
+internal sealed class StreamRepair : IDisposable
 {
     private readonly ProxyRuntime _runtime;
     private readonly StutterStage? _stutter;
+    private readonly LoopGuardStage? _loopGuard;
+    private readonly List<RepairStage> _stages = [];
     private readonly string _host;
     private readonly string _model;
 
@@ -43,14 +45,19 @@ internal sealed class StreamRepair
             KeyOrderMark = profile.KeyOrderMark,
         };
         RepairSnapshot modes = RepairHeader.Apply(exchange.Snapshot.Repair, exchange.Http.Request.Headers[RepairHeader.Name].ToString());
-        List<RepairStage> stages = [];
-        if (modes.Stutter != StutterMode.Off && Context.Deltas != DeltaHabit.Incremental) stages.Add(_stutter = new StutterStage(Context, modes.Stutter));
-        if (modes.ThinkTags != SwitchMode.Off) stages.Add(new ThinkTagStage(Context, ModeOf(modes.ThinkTags)));
-        if (modes.ToolCalls != SwitchMode.Off && !Context.Tools.IsEmpty) stages.Add(new LeakedCallStage(Context, ModeOf(modes.ToolCalls), () => runtime.NewId("call_")));
+        if (modes.Stutter != StutterMode.Off && Context.Deltas != DeltaHabit.Incremental) _stages.Add(_stutter = new StutterStage(Context, modes.Stutter));
+        if (modes.ThinkTags != SwitchMode.Off) _stages.Add(new ThinkTagStage(Context, ModeOf(modes.ThinkTags)));
+        if (modes.ToolCalls != SwitchMode.Off)
+        {
+            if (!Context.Tools.IsEmpty) _stages.Add(new LeakedCallStage(Context, ModeOf(modes.ToolCalls), () => runtime.NewId("call_")));
+            _stages.Add(new ToolDeltaStage(Context, ModeOf(modes.ToolCalls), () => runtime.NewId("call_")));
+        }
+
+        if (modes.LoopGuard != SwitchMode.Off) _stages.Add(_loopGuard = new LoopGuardStage(Context, ModeOf(modes.LoopGuard)));
 
         Verifier = verifier;
-        if (verifier is not null) stages.Add(verifier);
-        Chain = new RepairChain(stages.ToArray(), output);
+        if (verifier is not null) _stages.Add(verifier);
+        Chain = new RepairChain(_stages.ToArray(), output);
     }
 
     public RepairContext Context { get; }
@@ -64,6 +71,18 @@ internal sealed class StreamRepair
     public void Learn()
     {
         if (_stutter is not null) _runtime.Prior.Record(_host, _model, _stutter.Outcome);
+    }
+
+    /// <summary>The model repeats one block without end and the answer was ended: upstream may stop.</summary>
+    public bool LoopFound => _loopGuard is { Triggered: true };
+
+    public void Dispose()
+    {
+        // The verifier belongs to the resume that made it.
+        foreach (RepairStage stage in _stages)
+        {
+            if (stage is IDisposable disposable && !ReferenceEquals(stage, Verifier)) disposable.Dispose();
+        }
     }
 
     private static RepairMode ModeOf(SwitchMode mode) => mode == SwitchMode.On ? RepairMode.On : RepairMode.Observe;

@@ -1,0 +1,35 @@
+using QwenProxy.Configuration;
+using QwenProxy.Credentials;
+
+namespace QwenProxy.Console;
+
+/// <summary><c>login</c> and <c>logout</c>: the command line's side of them.</summary>
+internal sealed class SignInCommands(Terminal terminal, Func<ConfigurationFlags, ConfigurationSources> sourcesOf)
+{
+    public Task<int> LoginAsync(LoginOptions options, CancellationToken stop) => RunAsync(options.Name, options.Json, options.Flags, LoginCommand.RunAsync, stop);
+
+    public Task<int> LogoutAsync(LogoutOptions options, CancellationToken stop) => RunAsync(options.Name, json: false, options.Flags, LogoutCommand.RunAsync, stop);
+
+    /// <summary>The device login by itself, as <c>serve</c> starts it when there is no account.</summary>
+    public static Credentials.LoginOptions OptionsFor(string? name, bool json, StorageSnapshot storage) => new()
+    {
+        Name = name,
+        QwenHome = storage.QwenHome,
+        OAuthBaseUrl = storage.OAuthBaseUrl,
+        Json = json,
+        IsTerminal = !System.Console.IsErrorRedirected,
+    };
+
+    private async Task<int> RunAsync(
+        string? name, bool json, ConfigurationFlags flags, Func<Credentials.LoginOptions, TextWriter, TextWriter, CancellationToken, Task<int>> run, CancellationToken stop)
+    {
+        ConfigurationResult loaded = ConfigurationLoader.Load(sourcesOf(flags));
+        if (loaded.Snapshot is not { } snapshot)
+        {
+            ConfigCommand.TellFaults(terminal, loaded);
+            return ExitCodes.BadUsage;
+        }
+
+        return await run(OptionsFor(name, json, snapshot.Storage), terminal.Out, terminal.Error, stop);
+    }
+}
