@@ -27,6 +27,7 @@ internal sealed class RequestGate(SimulatorOptions options)
     private static string KeyOf(HttpRequest request)
     {
         string authorization = request.Headers.Authorization.ToString();
-        return authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? authorization[Bearer.Length..] : request.Headers["x-api-key"].ToString();
+        return authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? authorization[Bearer.Length..]
+            : request.Headers["x-api-key"].ToString();
     }
 }

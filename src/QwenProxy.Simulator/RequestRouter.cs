@@ -75,7 +75,8 @@ internal sealed class RequestRouter(SimulatorOptions options, RequestLog log, by
     {
         ReplyPlan plan = request.Method == "GET" && path == "/models" ? ReplyPlan.Json(200, _models.List())
             : request.Method == "GET" && path.StartsWith("/models/", StringComparison.Ordinal)
-                ? _models.One(path["/models/".Length..]) is { } one ? ReplyPlan.Json(200, one) : ErrorReplies.UnknownModel(path["/models/".Length..], uuid)
+                ? _models.One(path["/models/".Length..]) is { } one ? ReplyPlan.Json(200, one)
+                    : ErrorReplies.UnknownModel(path["/models/".Length..], uuid)
             : path == "/messages/count_tokens" ? ReplyPlan.Json(200, CountTokens(body))
             : path.StartsWith("//", StringComparison.Ordinal) ? ErrorReplies.EmptyNotFound()
             : ReplyPlan.Json(200, EchoWriter.Write(request, body));

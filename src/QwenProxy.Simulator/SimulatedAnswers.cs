@@ -9,7 +9,8 @@ namespace QwenProxy.Simulator;
 public static class SimulatedAnswers
 {
     /// <summary>
-    /// What the model means by a scenario and a request body: the answer before any defect, which is what a client behind a repairing proxy should get.
+    /// What the model means by a scenario and a request body: the answer before any defect, which is what a client behind a repairing proxy
+    /// should get.
     /// </summary>
     /// <exception cref="ScenarioException">There is no such scenario, or the body is not a JSON object.</exception>
     public static SimulatedAnswer Meant(string scenario, ReadOnlyMemory<byte> requestBody)
@@ -30,7 +31,8 @@ public static class SimulatedAnswers
     public static string EventsText(int count = 200, int bytes = 30) => EventsScenario.Text(count, bytes);
 
     /// <summary>The names of all scenarios, each with its line of description.</summary>
-    public static IReadOnlyList<(string Name, string Group, string Summary)> Scenarios => [.. ScenarioCatalogue.All.Select(s => (s.Name, s.Group, s.Summary))];
+    public static IReadOnlyList<(string Name, string Group, string Summary)> Scenarios =>
+        [.. ScenarioCatalogue.All.Select(s => (s.Name, s.Group, s.Summary))];
 
     /// <summary>The vector of one text.</summary>
     public static float[] Embedding(string text, int dimensions = 1024) => EmbeddingWriter.Vector(text, dimensions);

@@ -8,14 +8,16 @@ public sealed class AgentTests
         {
           "withoutTools": "Title",
           "turns": [
-            { "reasoning": "look first", "text": "I read it.", "calls": [ { "read_file": { "path": "${dir}/a.txt" }, "Read": { "file_path": "${dir}/a.txt" } } ] },
+            { "reasoning": "look first", "text": "I read it.",
+              "calls": [ { "read_file": { "path": "${dir}/a.txt" }, "Read": { "file_path": "${dir}/a.txt" } } ] },
             { "calls": [ { "Write": { "file_path": "${dir}/b.txt", "content": "x\n海" } }, { "Read": { "file_path": "b" } } ] },
             { "text": "Done." },
           ]
         }
         """;
 
-    private const string First = """{"model":"m","stream":true,"messages":[{"role":"user","content":"go"}],"tools":[{"type":"function","function":{"name":"Read"}},"""
+    private const string First =
+        """{"model":"m","stream":true,"messages":[{"role":"user","content":"go"}],"tools":[{"type":"function","function":{"name":"Read"}},"""
         + """{"type":"function","function":{"name":"Write"}}]}""";
 
     [Fact]
@@ -25,7 +27,8 @@ public sealed class AgentTests
         await File.WriteAllTextAsync(file, Script, Upstream.Stop);
         try
         {
-            await using Upstream upstream = await Upstream.StartAsync(new SimulatorOptions { Scenario = $"agent?script={Uri.EscapeDataString(file)}&dir=/tmp/w" });
+            await using Upstream upstream = await Upstream.StartAsync(new SimulatorOptions { Scenario =
+                $"agent?script={Uri.EscapeDataString(file)}&dir=/tmp/w" });
             StreamReading one = await upstream.ReadStreamAsync(First);
             Assert.Equal(("look first", "I read it.", "tool_calls"), (one.Reasoning, one.Content, one.Finish));
             Assert.Equal(("Read", """{"file_path":"/tmp/w/a.txt"}"""), (one.Calls[0].Name, one.Calls[0].Arguments));
@@ -62,7 +65,9 @@ public sealed class AgentTests
 
     private static string After(int rounds)
     {
-        string round = """,{"role":"assistant","content":"","tool_calls":[{"id":"c","function":{"name":"Read","arguments":"{}"}}]},{"role":"tool","content":"ok"}""";
+        string round =
+            """,{"role":"assistant","content":"","tool_calls":[{"id":"c","function":{"name":"Read","arguments":"{}"}}]},"""
+            + "{\"role\":\"tool\",\"content\":\"ok\"}";
         return First.Replace("\"go\"}", "\"go\"}" + string.Concat(Enumerable.Repeat(round, rounds)));
     }
 }

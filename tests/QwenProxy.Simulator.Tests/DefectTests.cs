@@ -130,14 +130,16 @@ public sealed class DefectTests
     {
         await using Upstream upstream = await Upstream.StartAsync();
         SimulatedAnswer thinking = SimulatedAnswers.Meant("thinking", Ask.Stream.Bytes());
-        Assert.Equal($"<think>\n{thinking.Reasoning}\n</think>\n\n{thinking.Text}", (await upstream.ReadStreamAsync(Ask.Stream, "think-tags")).Content);
+        Assert.Equal($"<think>\n{thinking.Reasoning}\n</think>\n\n{thinking.Text}",
+            (await upstream.ReadStreamAsync(Ask.Stream, "think-tags")).Content);
         Assert.Equal($"{thinking.Reasoning}\n</think>\n\n{thinking.Text}", (await upstream.ReadStreamAsync(Ask.Stream, "lone-close-think")).Content);
         StreamReading inReasoning = await upstream.ReadStreamAsync(Ask.Stream, "everything-in-reasoning");
         Assert.Equal(("", thinking.Text), (inReasoning.Content, inReasoning.Reasoning));
         SimulatedToolCall call = SimulatedAnswers.Meant("tools-1", Ask.Tools.Bytes()).ToolCalls[0];
         string twice = (await upstream.ReadStreamAsync(Ask.Tools, "double-encoded-args")).Calls[0].Arguments;
         Assert.Equal(call.Arguments, twice.Json().GetString());
-        Assert.Equal(call.Arguments[..(call.Arguments.Length / 2)], (await upstream.ReadStreamAsync(Ask.Tools, "truncated-tool-args")).Calls[0].Arguments);
+        Assert.Equal(call.Arguments[..(call.Arguments.Length / 2)],
+            (await upstream.ReadStreamAsync(Ask.Tools, "truncated-tool-args")).Calls[0].Arguments);
         Assert.Contains("<tool_call>", (await upstream.ReadStreamAsync(Ask.Tools, "leaked-in-thinking")).Reasoning);
         StreamReading loop = await upstream.ReadStreamAsync(Ask.Stream, "loop?times=30");
         Assert.Equal(("length", 30), (loop.Finish, loop.Content.Split("again.").Length - 1));
@@ -150,7 +152,8 @@ public sealed class DefectTests
         StreamReading renamed = await upstream.ReadStreamAsync(Ask.Stream, "reasoning-field");
         Assert.Equal("", renamed.Reasoning);
         Assert.Contains("\"reasoning\":\"", renamed.Data[1]);
-        JsonElement delta = (await upstream.ReadStreamAsync(Ask.Stream, "reasoning-mirrored")).Data[1].Json().GetProperty("choices")[0].GetProperty("delta");
+        JsonElement delta = (await upstream.ReadStreamAsync(Ask.Stream, "reasoning-mirrored")).Data[1].Json()
+            .GetProperty("choices")[0].GetProperty("delta");
         Assert.Equal(delta.GetProperty("reasoning").GetString(), delta.GetProperty("reasoning_content").GetString());
     }
 
@@ -170,7 +173,8 @@ public sealed class DefectTests
         StreamReading stream = StreamReading.Of(bytes);
         Assert.Equal(SimulatedAnswers.Meant("healthy", Ask.Stream.Bytes()).Text, stream.Content);
         Assert.True(stream.Done);
-        string start = Encoding.UTF8.GetString(bytes.AsSpan(0, 40)), end = Encoding.UTF8.GetString(bytes.AsSpan(bytes.Length - 16)), all = Encoding.UTF8.GetString(bytes);
+        string start = Encoding.UTF8.GetString(bytes.AsSpan(0, 40)), end = Encoding.UTF8.GetString(bytes.AsSpan(bytes.Length - 16)),
+            all = Encoding.UTF8.GetString(bytes);
         Assert.True(scenario switch
         {
             "crlf" => end.EndsWith("data: [DONE]\r\n\r\n") && !all.Replace("\r\n", "").Contains('\n'),

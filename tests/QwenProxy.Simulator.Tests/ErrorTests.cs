@@ -5,7 +5,8 @@ namespace QwenProxy.Simulator.Tests;
 
 public sealed class ErrorTests
 {
-    public static TheoryData<string> Rows => [.. SimulatedAnswers.Scenarios.Where(s => s.Group == "errors" && s.Name != "status").Select(s => s.Name)];
+    public static TheoryData<string> Rows => [.. SimulatedAnswers.Scenarios.Where(s => s.Group == "errors" && s.Name != "status")
+        .Select(s => s.Name)];
 
     [Theory]
     [MemberData(nameof(Rows))]
@@ -27,7 +28,8 @@ public sealed class ErrorTests
         using HttpResponseMessage response = await upstream.PostAsync("chat/completions", Ask.Stream, "error-429-rate?retryAfter=3");
         string id = Assert.Single(response.Headers.GetValues("x-request-id"));
         Assert.Equal(TimeSpan.FromSeconds(3), response.Headers.RetryAfter?.Delta);
-        Assert.Equal("""{"error":{"message":"You exceeded your current requests list.","type":"limit_requests","param":null,"code":"limit_requests"},"""
+        Assert.Equal(
+            """{"error":{"message":"You exceeded your current requests list.","type":"limit_requests","param":null,"code":"limit_requests"},"""
             + $"\"request_id\":\"{id}\"}}", await response.Content.ReadAsStringAsync(Upstream.Stop));
     }
 
@@ -35,14 +37,16 @@ public sealed class ErrorTests
     public async Task Gate_ErrorIsAString()
     {
         await using Upstream upstream = await Upstream.StartAsync();
-        Assert.Equal("""{"error":"Coding Plan is currently only available for Coding Agents"}""", await upstream.ChatAsync(Ask.Stream, "error-405-gate"));
+        Assert.Equal("""{"error":"Coding Plan is currently only available for Coding Agents"}""",
+            await upstream.ChatAsync(Ask.Stream, "error-405-gate"));
     }
 
     [Fact]
     public async Task FreeStatus_TakesItsParameters()
     {
         await using Upstream upstream = await Upstream.StartAsync();
-        using HttpResponseMessage response = await upstream.PostAsync("chat/completions", Ask.Stream, "status?code=418&message=tea%20time&shape=flat&error=Teapot");
+        using HttpResponseMessage response = await upstream.PostAsync("chat/completions", Ask.Stream,
+            "status?code=418&message=tea%20time&shape=flat&error=Teapot");
         Assert.Equal(418, (int)response.StatusCode);
         JsonElement body = (await response.Content.ReadAsStringAsync(Upstream.Stop)).Json();
         Assert.Equal("Teapot", body.GetProperty("code").GetString());
@@ -55,7 +59,8 @@ public sealed class ErrorTests
         await using Upstream upstream = await Upstream.StartAsync();
         string body = await upstream.ChatAsync(Ask.Stream, "stream-error-dashscope");
         Assert.StartsWith("id:1\nevent:error\n:HTTP_STATUS/429\ndata:{\"request_id\":\"", body);
-        Assert.EndsWith("\"code\":\"Throttling.AllocationQuota\",\"message\":\"Allocated quota exceeded, please increase your quota limit.\"}\n\n", body);
+        Assert.EndsWith("\"code\":\"Throttling.AllocationQuota\",\"message\":\"Allocated quota exceeded, please increase your quota limit.\"}\n\n",
+            body);
     }
 
     [Theory]
@@ -118,5 +123,6 @@ public sealed class ErrorTests
 
     [Fact]
     public async Task ImpossibleStartScenario_DoesNotStart() =>
-        await Assert.ThrowsAsync<Scenarios.ScenarioException>(() => SimulatorServer.StartAsync(new SimulatorOptions { Scenario = "sequence:healthy|nope" }, Upstream.Stop));
+        await Assert.ThrowsAsync<Scenarios.ScenarioException>(() =>
+            SimulatorServer.StartAsync(new SimulatorOptions { Scenario = "sequence:healthy|nope" }, Upstream.Stop));
 }

@@ -25,7 +25,9 @@ public sealed class HealthyTests
         await using Upstream upstream = await Upstream.StartAsync(new SimulatorOptions { Time = new Testing.FakeClock(), Seed = 7 });
         string body = """{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[]}""";
         string id = "chatcmpl-" + Uuid(7);
-        string tail = $$"""],"object":"chat.completion.chunk","usage":null,"created":1767225600,"system_fingerprint":null,"model":"m","id":"{{id}}"}""" + "\n\n";
+        string tail =
+            $$"""],"object":"chat.completion.chunk","usage":null,"created":1767225600,"system_fingerprint":null,"model":"m","id":"{{id}}"}"""
+                + "\n\n";
         string expected = """data: {"choices":[{"finish_reason":null,"logprobs":null,"delta":{"content":"","role":"assistant"},"index":0}""" + tail
             + """data: {"choices":[{"delta":{"content":"Hi\n"},"finish_reason":null,"index":0,"logprobs":null}""" + tail
             + """data: {"choices":[{"finish_reason":"stop","delta":{"content":""},"index":0,"logprobs":null}""" + tail
@@ -42,7 +44,8 @@ public sealed class HealthyTests
         await using Upstream upstream = await Upstream.StartAsync();
         StreamReading stream = await upstream.ReadStreamAsync(Ask.Stream, "text?say=Yes&reasoning=hmm");
         Assert.Contains("""{"delta":{"content":null,"reasoning_content":"hmm"},"finish_reason":null""", stream.Data[1]);
-        Assert.StartsWith("""{"choices":[{"finish_reason":null,"logprobs":null,"delta":{"content":null,"role":"assistant","reasoning_content":""},""", stream.Data[0]);
+        Assert.StartsWith("""{"choices":[{"finish_reason":null,"logprobs":null,"delta":{"content":null,"role":"assistant","reasoning_content":""},""",
+            stream.Data[0]);
         Assert.StartsWith("""{"choices":[{"delta":{"content":"Yes","reasoning_content":null},""", stream.Data[2]);
         Assert.StartsWith("""{"choices":[{"finish_reason":"stop","delta":{"content":"","reasoning_content":null},""", stream.Data[3]);
         Assert.Equal(1, stream.Usage!.Value.GetProperty("completion_tokens_details").GetProperty("reasoning_tokens").GetInt32());
@@ -58,7 +61,9 @@ public sealed class HealthyTests
         Assert.Equal(meant.Select(c => (c.Id, c.Name, c.Arguments)), stream.Calls.OrderBy(c => c.Key).Select(c => c.Value));
         Assert.StartsWith($$$"""{"choices":[{"delta":{"content":null,"tool_calls":[{"index":0,"id":"{{{meant[0].Id}}}","type":"function" """.TrimEnd()
             + ""","function":{"name":"read_file","arguments":""}}]},"finish_reason":null,""", stream.Data[1]);
-        Assert.StartsWith("""{"choices":[{"delta":{"content":null,"tool_calls":[{"index":0,"id":"","type":"function","function":{"arguments":"{\"p"}}]},""", stream.Data[2]);
+        Assert.StartsWith(
+            """{"choices":[{"delta":{"content":null,"tool_calls":[{"index":0,"id":"","type":"function","function":{"arguments":"{\"p"}}]},""",
+            stream.Data[2]);
         Assert.Equal("tool_calls", stream.Finish);
         JsonElement arguments = meant[0].Arguments.Json();
         Assert.Equal(JsonValueKind.Number, arguments.GetProperty("limit").ValueKind);
@@ -91,7 +96,8 @@ public sealed class HealthyTests
     {
         string body = """
             {"model":"m","messages":[{"role":"user","content":"x"},{"role":"assistant","content":"","tool_calls":[{"id":"a","type":"function",
-            "function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"a","content":"7"}],"tools":[{"type":"function","function":{"name":"f"}}]}
+            "function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"a","content":"7"}],
+            "tools":[{"type":"function","function":{"name":"f"}}]}
             """;
         await using Upstream upstream = await Upstream.StartAsync();
         JsonElement message = (await upstream.ChatAsync(body, "tools-1")).Json().GetProperty("choices")[0].GetProperty("message");

@@ -67,7 +67,8 @@ public sealed class NativeDialectTests
     public async Task ResponsesWhole_HoldsTheCall()
     {
         await using Upstream upstream = await Upstream.StartAsync();
-        using HttpResponseMessage response = await upstream.PostAsync("responses", """{"model":"m","input":[{"role":"user","content":"x"}]}""", "tools-1");
+        using HttpResponseMessage response = await upstream.PostAsync("responses", """{"model":"m","input":[{"role":"user","content":"x"}]}""",
+            "tools-1");
         JsonElement item = (await response.Content.ReadAsStringAsync(Upstream.Stop)).Json().GetProperty("output")[0];
         Assert.Equal(("function_call", "get_weather"), (item.GetProperty("type").GetString(), item.GetProperty("name").GetString()));
     }
@@ -81,7 +82,8 @@ public sealed class NativeDialectTests
         string text = (await whole.Content.ReadAsStringAsync(Upstream.Stop)).Json().GetProperty("choices")[0].GetProperty("text").GetString()!;
         string[] lines = (await streamed.Content.ReadAsStringAsync(Upstream.Stop)).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal("data: [DONE]", lines[^1]);
-        Assert.Equal(text, string.Concat(lines[..^1].Select(l => l["data: ".Length..].Json().GetProperty("choices")[0].GetProperty("text").GetString())));
+        Assert.Equal(text, string.Concat(lines[..^1].Select(l => l["data: ".Length..].Json().GetProperty("choices")[0].GetProperty("text")
+            .GetString())));
         Assert.EndsWith("You asked: hi", text);
     }
 

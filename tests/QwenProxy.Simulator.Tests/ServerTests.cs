@@ -49,7 +49,8 @@ public sealed class ServerTests
         await using Upstream upstream = await Upstream.StartAsync(new SimulatorOptions { AcceptsToken = token => token == "t1" });
         upstream.Client.DefaultRequestHeaders.Add("Authorization", "Bearer t0");
         JsonElement error = (await upstream.ChatAsync(Ask.Plain)).Json().GetProperty("error");
-        Assert.Equal(("invalid_api_key", "invalid access token or token expired"), (error.GetProperty("code").GetString(), error.GetProperty("message").GetString()));
+        Assert.Equal(("invalid_api_key", "invalid access token or token expired"),
+            (error.GetProperty("code").GetString(), error.GetProperty("message").GetString()));
     }
 
     [Theory]
@@ -70,7 +71,8 @@ public sealed class ServerTests
 
     [Theory]
     [InlineData("""[{"role":"developer","content":"x"},{"role":"user","content":"x"}]""", "developer is not one of")]
-    [InlineData("""[{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":"{\"a\""}}]},{"role":"tool","content":"x"}]""", "in JSON format")]
+    [InlineData("""[{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":"{\"a\""}}]},{"role":"tool","content":"x"}]""",
+        "in JSON format")]
     [InlineData("""[{"role":"user","content":"x"},{"role":"tool","content":"x"}]""", "preceeding message")]
     [InlineData("""[{"role":"user","content":"x"}]""", null)]
     public async Task Strict_RefusesWhatTheServiceRefuses(string messages, string? fault)
@@ -88,7 +90,8 @@ public sealed class ServerTests
         using HttpResponseMessage response = await upstream.PostAsync("files/a%2Fb?x=1&y=%20", "{ \"n\": 1.50 }");
         JsonElement echo = (await response.Content.ReadAsStringAsync(Upstream.Stop)).Json();
         Assert.Equal("{ \"n\": 1.50 }", echo.GetProperty("body").GetString());
-        Assert.Equal(("POST", "?x=1&y=%20", 13), (echo.GetProperty("method").GetString(), echo.GetProperty("query").GetString(), echo.GetProperty("body_bytes").GetInt32()));
+        Assert.Equal(("POST", "?x=1&y=%20", 13), (echo.GetProperty("method").GetString(), echo.GetProperty("query").GetString(),
+            echo.GetProperty("body_bytes").GetInt32()));
         Assert.Equal("/v1/files/a%2Fb?x=1&y=%20", upstream.Server.Requests[0].Target);
     }
 
@@ -125,7 +128,8 @@ public sealed class ServerTests
     [Fact]
     public async Task Sequence_TakesAStepPerRequestAndStaysOnTheLast()
     {
-        await using Upstream upstream = await Upstream.StartAsync(new SimulatorOptions { Scenario = "sequence:status?code=500|error-429-rate|healthy" });
+        await using Upstream upstream = await Upstream.StartAsync(new SimulatorOptions { Scenario =
+            "sequence:status?code=500|error-429-rate|healthy" });
         List<int> statuses = [];
         for (int i = 0; i < 4; i++)
         {
@@ -185,8 +189,10 @@ public sealed class ServerTests
     public async Task Http2_WorksWithPriorKnowledge()
     {
         await using SimulatorServer server = await SimulatorServer.StartAsync(new SimulatorOptions { Http2 = true }, Upstream.Stop);
-        using HttpClient client = new() { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        using HttpResponseMessage response = await client.PostAsync(server.BaseUrl + "/chat/completions", new StringContent(Ask.Stream), Upstream.Stop);
+        using HttpClient client = new() { DefaultRequestVersion = HttpVersion.Version20,
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using HttpResponseMessage response = await client.PostAsync(server.BaseUrl + "/chat/completions", new StringContent(Ask.Stream),
+            Upstream.Stop);
         Assert.True(StreamReading.Of(await response.Content.ReadAsByteArrayAsync(Upstream.Stop)).Done);
         Assert.Equal("HTTP/2", server.Requests[0].Protocol);
         HttpRequestMessage cut = new(HttpMethod.Post, server.BaseUrl + "/chat/completions")
@@ -206,11 +212,13 @@ public sealed class ServerTests
         DateTimeOffset day = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
         using X509Certificate2 self = request.CreateSelfSigned(day, day.AddYears(20));
         using X509Certificate2 certificate = X509CertificateLoader.LoadPkcs12(self.Export(X509ContentType.Pkcs12), null);
-        await using SimulatorServer server = await SimulatorServer.StartAsync(new SimulatorOptions { Certificate = certificate, Http2 = true }, Upstream.Stop);
+        await using SimulatorServer server = await SimulatorServer.StartAsync(new SimulatorOptions { Certificate = certificate, Http2 = true },
+            Upstream.Stop);
         using SocketsHttpHandler handler = new();
         handler.SslOptions.RemoteCertificateValidationCallback = (_, shown, _, _) => shown?.GetCertHashString() == certificate.GetCertHashString();
         using HttpClient client = new(handler);
-        using HttpResponseMessage response = await client.PostAsync(server.BaseUrl + "/chat/completions", new StringContent(Ask.Plain), Upstream.Stop);
+        using HttpResponseMessage response = await client.PostAsync(server.BaseUrl + "/chat/completions", new StringContent(Ask.Plain),
+            Upstream.Stop);
         Assert.True(response.IsSuccessStatusCode);
         Assert.Equal("https", server.BaseUrl.Scheme);
     }

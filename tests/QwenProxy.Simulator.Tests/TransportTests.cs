@@ -91,7 +91,8 @@ public sealed class TransportTests
     public async Task SplitUtf8_NoChunkOfTheBodyEndsOnAWholeCharacter()
     {
         await using Upstream upstream = await Upstream.StartAsync();
-        (byte[] bytes, _) = await upstream.RawAsync("""{"model":"m","stream":true,"messages":[]}""", "text?say=%E6%B5%B7%F0%9F%9A%A2&with=split-utf8&gap=0");
+        (byte[] bytes, _) = await upstream.RawAsync("""{"model":"m","stream":true,"messages":[]}""",
+            "text?say=%E6%B5%B7%F0%9F%9A%A2&with=split-utf8&gap=0");
         // 海 is cut after its first byte, 🚢 likewise: both lead bytes stand right before the end of a chunk.
         Assert.True(bytes.AsSpan().IndexOf((byte[])[0xE6, (byte)'\r', (byte)'\n']) > 0);
         Assert.True(bytes.AsSpan().IndexOf((byte[])[0xF0, (byte)'\r', (byte)'\n']) > 0);
@@ -106,7 +107,8 @@ public sealed class TransportTests
         using HttpResponseMessage response = await upstream.PostAsync("chat/completions", Ask.Stream, $"{encoding}?with=stall&events=2");
         Assert.Equal(encoding, Assert.Single(response.Content.Headers.ContentEncoding));
         await using Stream raw = await response.Content.ReadAsStreamAsync(Upstream.Stop);
-        await using Stream plain = encoding == "br" ? new BrotliStream(raw, CompressionMode.Decompress) : new GZipStream(raw, CompressionMode.Decompress);
+        await using Stream plain = encoding == "br" ? new BrotliStream(raw, CompressionMode.Decompress)
+            : new GZipStream(raw, CompressionMode.Decompress);
         using StreamReader lines = new(plain);
         Assert.StartsWith("data: {", await lines.ReadLineAsync(Upstream.Stop));
     }

@@ -11,7 +11,8 @@ internal sealed class Upstream : IAsyncDisposable
     private Upstream(SimulatorServer server)
     {
         Server = server;
-        Client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = new Uri(server.BaseUrl + "/"), Timeout = Timeout.InfiniteTimeSpan };
+        Client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = new Uri(server.BaseUrl + "/"),
+            Timeout = Timeout.InfiniteTimeSpan };
     }
 
     public SimulatorServer Server { get; }
@@ -20,13 +21,15 @@ internal sealed class Upstream : IAsyncDisposable
 
     public static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    public static async Task<Upstream> StartAsync(SimulatorOptions? options = null) => new(await SimulatorServer.StartAsync(options ?? new SimulatorOptions(), Stop));
+    public static async Task<Upstream> StartAsync(SimulatorOptions? options = null) =>
+        new(await SimulatorServer.StartAsync(options ?? new SimulatorOptions(), Stop));
 
     public async Task<HttpResponseMessage> PostAsync(string path, string body, string? scenario = null, bool headersOnly = true)
     {
         HttpRequestMessage request = new(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
         if (scenario is not null) request.Headers.Add("x-simulator-scenario", scenario);
-        return await Client.SendAsync(request, headersOnly ? HttpCompletionOption.ResponseHeadersRead : HttpCompletionOption.ResponseContentRead, Stop);
+        return await Client.SendAsync(request, headersOnly ? HttpCompletionOption.ResponseHeadersRead : HttpCompletionOption.ResponseContentRead,
+            Stop);
     }
 
     public async Task<byte[]> ChatBytesAsync(string body, string? scenario = null)
@@ -79,13 +82,14 @@ internal static class Ask
     public const string Plain = """{"model":"qwen3.7-plus","messages":[{"role":"user","content":"When does the ferry leave? 渡轮"}]}""";
 
     public const string Stream =
-        """{"model":"qwen3.7-plus","messages":[{"role":"user","content":"When does the ferry leave? 渡轮"}],"stream":true,"stream_options":{"include_usage":true}}""";
+        """{"model":"qwen3.7-plus","messages":[{"role":"user","content":"When does the ferry leave? 渡轮"}],"""
+        + "\"stream\":true,\"stream_options\":{\"include_usage\":true}}";
 
     public const string Tools =
         """
         {"model":"qwen3.7-plus","stream":true,"messages":[{"role":"user","content":"Look it up"}],"tools":[
-        {"type":"function","function":{"name":"read_file","parameters":{"type":"object","properties":{"path":{"type":"string"},"limit":{"type":"integer"},
-        "lines":{"type":"array","items":{"type":"number"}}},"required":["path","limit","lines"]}}},
+        {"type":"function","function":{"name":"read_file","parameters":{"type":"object","properties":{"path":{"type":"string"},"limit":
+        {"type":"integer"},"lines":{"type":"array","items":{"type":"number"}}},"required":["path","limit","lines"]}}},
         {"type":"function","function":{"name":"list","parameters":{"type":"object","properties":{"deep":{"type":"boolean"}}}}}]}
         """;
 

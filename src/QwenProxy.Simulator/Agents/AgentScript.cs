@@ -1,8 +1,8 @@
 namespace QwenProxy.Simulator.Agents;
 
 /// <summary>
-/// What a scripted model does, turn by turn. The turn is the number of assistant messages with tool calls in the request's history, so the same script
-/// serves any client and any number of retries; after the last turn the last one is repeated.
+/// What a scripted model does, turn by turn. The turn is the number of assistant messages with tool calls in the request's history, so the same
+/// script serves any client and any number of retries; after the last turn the last one is repeated.
 /// </summary>
 public sealed record AgentScript(IReadOnlyList<AgentTurn> Turns)
 {

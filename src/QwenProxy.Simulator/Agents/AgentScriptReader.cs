@@ -1,10 +1,12 @@
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace QwenProxy.Simulator.Agents;
 
 /// <summary>
-/// Reads a script from JSON: <c>{"withoutTools":"…","turns":[{"text":"…","reasoning":"…","calls":[{"read_file":{"path":"a"},"Read":{"file_path":"a"}}]}]}</c>.
+/// Reads a script from JSON:
+/// <c>{"withoutTools":"…","turns":[{"text":"…","reasoning":"…","calls":[{"read_file":{"path":"a"},"Read":{"file_path":"a"}}]}]}</c>.
 /// Each call is an object of alternatives, tool name to arguments. <c>${name}</c> in the file is replaced by the scenario's parameter of that name.
 /// </summary>
 internal static class AgentScriptReader
@@ -17,7 +19,8 @@ internal static class AgentScriptReader
             json = json.Replace("${" + name + "}", quoted, StringComparison.Ordinal);
         }
 
-        using JsonDocument document = JsonDocument.Parse(json, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        using JsonDocument document = JsonDocument.Parse(json,
+            new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
         JsonElement root = document.RootElement;
         List<AgentTurn> turns = [.. root.GetProperty("turns").EnumerateArray().Select(ReadTurn)];
         AgentScript script = new(turns);
@@ -40,7 +43,7 @@ internal static class AgentScriptReader
     private static string Compact(JsonElement value)
     {
         using MemoryStream bytes = new();
-        using (Utf8JsonWriter writer = new(bytes, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (Utf8JsonWriter writer = new(bytes, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
             value.WriteTo(writer);
         return Encoding.UTF8.GetString(bytes.ToArray());
     }

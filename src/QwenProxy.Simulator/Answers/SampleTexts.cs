@@ -2,7 +2,9 @@ using System.Text;
 
 namespace QwenProxy.Simulator.Answers;
 
-/// <summary>The prose the simulated model speaks. It holds what streams get wrong: code with indentation, CJK, emoji, repeats, tables, escapes.</summary>
+/// <summary>
+/// The prose the simulated model speaks. It holds what streams get wrong: code with indentation, CJK, emoji, repeats, tables, escapes.
+/// </summary>
 internal static class SampleTexts
 {
     public const string Prose =
@@ -34,7 +36,8 @@ internal static class SampleTexts
         The boat leaves at seven; a short table and a few lines of code will show it. 🤔
         """;
 
-    public const string Json = """{"boats":[{"name":"海鸥","quay":"east","seats":12},{"name":"Tern","quay":"west","seats":12}],"departs":"07:00","late":false}""";
+    public const string Json =
+        """{"boats":[{"name":"海鸥","quay":"east","seats":12},{"name":"Tern","quay":"west","seats":12}],"departs":"07:00","late":false}""";
 
     /// <summary>Numbered sentences, no two alike, at least <paramref name="characters"/> long in all.</summary>
     public static string Long(int characters)

@@ -15,5 +15,8 @@ public sealed record SimulatedAnswer
     /// <summary>Null means the natural one: <c>tool_calls</c> with calls, <c>stop</c> without.</summary>
     public string? FinishReason { get; init; }
 
+    /// <summary>Where the text is cut into deltas, when not at the usual places. Ignored once a defect has changed the text.</summary>
+    internal IReadOnlyList<string>? TextPieces { get; init; }
+
     public string Finish => FinishReason ?? (ToolCalls.Count > 0 ? "tool_calls" : "stop");
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using QwenProxy.Simulator.Requests;
 
@@ -14,7 +15,9 @@ internal static class ToolSamples
 
     private static readonly string[] Words = ["海鸥 at the east quay", "line one\nline two", "C:\\harbour \"log\"", "🚢 plain"];
 
-    /// <summary>The first <paramref name="count"/> declared tools are called; with fewer tools the last one is called again with other values.</summary>
+    /// <summary>
+    /// The first <paramref name="count"/> declared tools are called; with fewer tools the last one is called again with other values.
+    /// </summary>
     public static IReadOnlyList<SimulatedToolCall> Calls(ModelCall call, int count)
     {
         List<SimulatedToolCall> calls = [];
@@ -38,7 +41,7 @@ internal static class ToolSamples
     private static string Arguments(string schema, int seed)
     {
         using MemoryStream bytes = new();
-        using (Utf8JsonWriter writer = new(bytes, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        using (Utf8JsonWriter writer = new(bytes, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
         using (JsonDocument document = JsonDocument.Parse(schema))
             WriteObject(writer, document.RootElement, seed, 0);
         return Encoding.UTF8.GetString(bytes.ToArray());

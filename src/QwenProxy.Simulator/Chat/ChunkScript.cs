@@ -15,12 +15,15 @@ internal static class ChunkScript
                 : new Chunk(ChunkPlace.First) { Content = "", Role = "assistant" },
         ];
         foreach (string piece in TextCutter.Cut(answer.Reasoning)) chunks.Add(new Chunk(ChunkPlace.Body) { ContentIsNull = true, Reasoning = piece });
-        foreach (string piece in TextCutter.Cut(answer.Text)) chunks.Add(new Chunk(ChunkPlace.Body) { Content = piece, ReasoningIsNull = thinks });
+        foreach (string piece in TextPieces(answer)) chunks.Add(new Chunk(ChunkPlace.Body) { Content = piece, ReasoningIsNull = thinks });
         for (int i = 0; i < answer.ToolCalls.Count; i++) AddCall(chunks, answer.ToolCalls[i], i);
         chunks.Add(Finish(answer, thinks));
         if (includeUsage) chunks.Add(new Chunk(ChunkPlace.Usage));
         return chunks;
     }
+
+    private static IReadOnlyList<string> TextPieces(SimulatedAnswer answer) =>
+        answer.TextPieces is { } pieces && string.Concat(pieces) == answer.Text ? pieces : TextCutter.Cut(answer.Text);
 
     private static void AddCall(List<Chunk> chunks, SimulatedToolCall call, int index)
     {

@@ -49,8 +49,9 @@ internal static class MessageWriter
             Block(events, index++, block, "input_json_delta", "partial_json", call.Arguments);
         }
 
+        string reason = JsonBuilder.Quote(StopReason(answer));
         Add(events, "message_delta", $$$"""
-            ,"delta":{"stop_reason":{{{JsonBuilder.Quote(StopReason(answer))}}},"stop_sequence":null},"usage":{"output_tokens":{{{tokens.Completion}}}}
+            ,"delta":{"stop_reason":{{{reason}}},"stop_sequence":null},"usage":{"output_tokens":{{{tokens.Completion}}}}
             """);
         Add(events, "message_stop", "");
         return events;
@@ -67,7 +68,8 @@ internal static class MessageWriter
     private static EventData Start(StreamHead head, TokenCount tokens)
     {
         using JsonBuilder json = new();
-        json.Raw("{\"type\":\"message_start\",\"message\":{\"id\":"u8).Text("msg_" + head.Uuid).Raw(",\"type\":\"message\",\"role\":\"assistant\",\"model\":"u8);
+        json.Raw("{\"type\":\"message_start\",\"message\":{\"id\":"u8).Text("msg_" + head.Uuid)
+            .Raw(",\"type\":\"message\",\"role\":\"assistant\",\"model\":"u8);
         json.Text(head.Model).Raw(",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":"u8).Number(tokens.Prompt);
         return new EventData("message_start", json.Raw(",\"output_tokens\":1}}}"u8).ToArray());
     }

@@ -3,7 +3,9 @@ using QwenProxy.Wire;
 
 namespace QwenProxy.Simulator.Replies;
 
-/// <summary>Puts JSON together in exactly the order and spelling it is told to: a fake server is only of use when its bytes are the real ones.</summary>
+/// <summary>
+/// Puts JSON together in exactly the order and spelling it is told to: a fake server is only of use when its bytes are the real ones.
+/// </summary>
 internal sealed class JsonBuilder : IDisposable
 {
     private readonly PooledBytes _bytes = new(512);

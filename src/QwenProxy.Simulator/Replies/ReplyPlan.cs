@@ -42,8 +42,8 @@ internal sealed class ReplyPlan
 
     public ReplyEnding Ending { get; set; }
 
-    /// <summary>Status line and headers are sent before anything else is waited for, also when no piece follows.</summary>
-    public bool SendHeadersFirst { get; set; }
+    /// <summary>Status line and headers are sent also when no piece follows; a reply that breaks off without it sends nothing at all.</summary>
+    public bool SendsHeaders { get; set; }
 
     /// <summary>Sent again and again while the reply hangs; empty for true silence.</summary>
     public ReadOnlyMemory<byte> WhileHanging { get; set; }
@@ -56,5 +56,5 @@ internal sealed class ReplyPlan
         new() { Status = status, ContentType = contentType, Pieces = [body], ContentLength = body.Length };
 
     public static ReplyPlan Stream(IReadOnlyList<ReadOnlyMemory<byte>> events) =>
-        new() { ContentType = "text/event-stream", Pieces = events, SendHeadersFirst = true };
+        new() { ContentType = "text/event-stream", Pieces = events, SendsHeaders = true };
 }

@@ -19,12 +19,13 @@ internal sealed class ReplyRunner(TimeProvider time)
         using PacedTimer? timer = NeedsTimer(plan) ? new PacedTimer(time, gone) : null;
         if (plan.DelayBeforeHeaders > TimeSpan.Zero) await timer!.WaitAsync(plan.DelayBeforeHeaders);
         if (gone.IsCancellationRequested) return;
-        bool silent = plan is { Pieces.Count: 0, Ending: not ReplyEnding.Complete, SendHeadersFirst: false };
+        bool silent = plan is { Pieces.Count: 0, Ending: not ReplyEnding.Complete, SendsHeaders: false };
         if (!silent)
         {
             SetHeaders(http.Response, plan);
-            if (plan.SendHeadersFirst) await http.Response.StartAsync(gone);
             await WritePiecesAsync(http.Response.BodyWriter, plan, timer, gone);
+            // With a piece the headers have gone; without one they need a flush of their own.
+            if (plan is { Pieces.Count: 0, SendsHeaders: true }) await http.Response.BodyWriter.FlushAsync(CancellationToken.None);
         }
 
         await EndAsync(http, plan, timer, leaving);

@@ -52,7 +52,8 @@ internal static class ResponseWriter
         if (answer.Text.Length > 0)
         {
             string id = "msg_" + head.Uuid, start = $$"""{"id":"{{id}}","type":"message","role":"assistant","status":""";
-            items.Add(new Item(id, start + "\"in_progress\",\"content\":[]}", start + $"\"completed\",\"content\":[{Part("output_text", answer.Text)}]}}",
+            items.Add(new Item(id, start + "\"in_progress\",\"content\":[]}", start
+                + $"\"completed\",\"content\":[{Part("output_text", answer.Text)}]}}",
                 answer.Text, "output_text", "response.content_part", "response.output_text"));
         }
 

@@ -27,7 +27,8 @@ internal static class AgentScenario
         foreach (AgentCall wanted in turn.Calls)
         {
             if (Choose(wanted, call) is not { } tool) return NoTool(wanted, call);
-            calls.Add(new SimulatedToolCall(ToolSamples.CallId(tool.Name, tool.ArgumentsJson, call.ToolRounds, calls.Count), tool.Name, tool.ArgumentsJson));
+            calls.Add(new SimulatedToolCall(ToolSamples.CallId(tool.Name, tool.ArgumentsJson, call.ToolRounds, calls.Count), tool.Name,
+                tool.ArgumentsJson));
         }
 
         return new SimulatedAnswer { Reasoning = turn.Reasoning, Text = turn.Text, ToolCalls = calls };
@@ -40,7 +41,8 @@ internal static class AgentScenario
         {
             return AgentScriptReader.Read(File.ReadAllText(file), context.Spec.Parameters);
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException or JsonException or KeyNotFoundException
+            or InvalidOperationException)
         {
             throw new ScenarioException($"the agent's script {file} cannot be used: {fault.Message}");
         }

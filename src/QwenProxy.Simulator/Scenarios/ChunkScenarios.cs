@@ -26,8 +26,14 @@ internal static class ChunkScenarios
         {
             SpoilChunks = (c, _) =>
             {
-                Insert(c, c.Count / 2, new Chunk(ChunkPlace.Body) { Raw = """{"choices":[],"object":"chat.completion.chunk","usage":null,"model":"m","id":"x"}""" });
-                Insert(c, 0, new Chunk(ChunkPlace.Body) { Raw = """{"choices":[],"prompt_filter_results":[],"object":"chat.completion.chunk","id":""}""" });
+                Insert(c, c.Count / 2, new Chunk(ChunkPlace.Body)
+                {
+                    Raw = """{"choices":[],"object":"chat.completion.chunk","usage":null,"model":"m","id":"x"}""",
+                });
+                Insert(c, 0, new Chunk(ChunkPlace.Body)
+                {
+                    Raw = """{"choices":[],"prompt_filter_results":[],"object":"chat.completion.chunk","id":""}""",
+                });
             },
         },
         new("empty-deltas", Group, "deltas with `\"content\":\"\"` in between")
@@ -42,10 +48,16 @@ internal static class ChunkScenarios
             SpoilChunks = (c, _) =>
             {
                 for (int i = 0; i < c.Count; i++)
-                    if (c[i].Place != ChunkPlace.Usage) c[i] = c[i] with { UsageJson = $$"""{"prompt_tokens":9,"completion_tokens":{{i}},"total_tokens":{{9 + i}}}""" };
+                {
+                    string counters = $$"""{"prompt_tokens":9,"completion_tokens":{{i}},"total_tokens":{{9 + i}}}""";
+                    if (c[i].Place != ChunkPlace.Usage) c[i] = c[i] with { UsageJson = counters };
+                }
             },
         },
-        new("reasoning-field", Group, "the reasoning is called `reasoning`, as vLLM and Ollama do") { Answer = Thinks, SpoilChunks = RenameReasoning },
+        new("reasoning-field", Group, "the reasoning is called `reasoning`, as vLLM and Ollama do")
+        {
+            Answer = Thinks, SpoilChunks = RenameReasoning,
+        },
         new("reasoning-mirrored", Group, "the reasoning stands in `reasoning_content` and again in `reasoning`")
         {
             Answer = Thinks,
@@ -55,11 +67,17 @@ internal static class ChunkScenarios
         {
             SpoilChunks = (c, _) => Each(c, chunk => chunk with { Role = "assistant" }),
         },
-        new("no-role", Group, "no opening chunk with the role, as the portal streamed") { SpoilChunks = (c, _) => c.RemoveAll(k => k.Role is not null) },
+        new("no-role", Group, "no opening chunk with the role, as the portal streamed")
+        {
+            SpoilChunks = (c, _) => c.RemoveAll(k => k.Role is not null),
+        },
         new("sglang-nulls", Group, "every member of the delta is there, most of them null, and `matched_stop`") { SpoilChunks = SglangNulls },
         new("big-event", Group, "one text delta of `bytes=` (1048576) characters among small ones")
         {
-            SpoilChunks = (c, context) => Insert(c, 2, new Chunk(ChunkPlace.Body) { Content = new string('x', context.Spec.Number("bytes", 1 << 20)) }),
+            SpoilChunks = (c, context) => Insert(c, 2, new Chunk(ChunkPlace.Body)
+            {
+                Content = new string('x', context.Spec.Number("bytes", 1 << 20)),
+            }),
         },
         new("broken-event", Group, "after `events=` (3) events one whose data is not JSON, then the rest")
         {
@@ -97,7 +115,8 @@ internal static class ChunkScenarios
     {
         int keep = Math.Min(context.Spec.Number("events", 3), chunks.Count);
         chunks.RemoveRange(keep, chunks.Count - keep);
-        chunks.Add(new Chunk(ChunkPlace.Last) { Finish = "error_finish", Content = context.Spec.Get("message") ?? "Request failed: backend connection lost" });
+        string message = context.Spec.Get("message") ?? "Request failed: backend connection lost";
+        chunks.Add(new Chunk(ChunkPlace.Last) { Finish = "error_finish", Content = message });
     }
 
     private static void SglangNulls(List<Chunk> chunks, ScenarioContext context) => Each(chunks, chunk =>

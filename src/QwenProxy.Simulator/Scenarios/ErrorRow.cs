@@ -23,7 +23,8 @@ internal enum ErrorShape
 }
 
 /// <summary>One error of the service: status, code, message and type as it words them.</summary>
-internal sealed record ErrorRow(string Name, int Status, string Code, string Message, string Type = "invalid_request_error", ErrorShape Shape = ErrorShape.Nested)
+internal sealed record ErrorRow(string Name, int Status, string Code, string Message, string Type = "invalid_request_error",
+    ErrorShape Shape = ErrorShape.Nested)
 {
     public ReplyPlan Plan(string uuid) => Shape switch
     {
@@ -45,7 +46,8 @@ internal sealed record ErrorRow(string Name, int Status, string Code, string Mes
                 json.Raw("{\"error\":"u8).Text(Message).Raw("}"u8);
                 break;
             case ErrorShape.Number:
-                json.Raw("{\"error\":{\"message\":"u8).Text(Message).Raw(",\"type\":"u8).Text(Type).Raw(",\"param\":null,\"code\":"u8).Number(Status).Raw("}}"u8);
+                json.Raw("{\"error\":{\"message\":"u8).Text(Message).Raw(",\"type\":"u8).Text(Type).Raw(",\"param\":null,\"code\":"u8)
+                    .Number(Status).Raw("}}"u8);
                 break;
             default:
                 json.Raw("{\"error\":{\"message\":"u8).Text(Message).Raw(",\"type\":"u8).Text(Type).Raw(",\"param\":null,\"code\":"u8).Text(Code);

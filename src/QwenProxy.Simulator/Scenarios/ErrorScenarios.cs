@@ -9,7 +9,10 @@ internal static class ErrorScenarios
 
     public static IEnumerable<Scenario> All =>
     [
-        .. ErrorCatalogue.Rows.Select(row => new Scenario(row.Name, Group, Describe(row)) { Reply = c => WithRetryAfter(row.Plan(c.Head.Uuid), c.Spec) }),
+        .. ErrorCatalogue.Rows.Select(row => new Scenario(row.Name, Group, Describe(row))
+        {
+            Reply = c => WithRetryAfter(row.Plan(c.Head.Uuid), c.Spec),
+        }),
         new("status", Group, "`code=` (500) with `message=`, `error=` (its code), `shape=nested|flat|text|number|html|empty`") { Reply = Free },
     ];
 
@@ -18,8 +21,10 @@ internal static class ErrorScenarios
         ErrorShape.Html => $"{row.Status}, a web page",
         ErrorShape.Empty => $"{row.Status}, no body",
         ErrorShape.Text => $"{row.Status}, `error` is a string",
-        _ => $"{row.Status} `{row.Code}`, {row.Shape.ToString().ToLowerInvariant()}: {(row.Message.Length > 60 ? row.Message[..60] + "…" : row.Message)}",
+        _ => $"{row.Status} `{row.Code}`, {row.Shape.ToString().ToLowerInvariant()}: {Shorten(row.Message)}",
     };
+
+    private static string Shorten(string message) => message.Length > 60 ? message[..60] + "…" : message;
 
     private static ReplyPlan Free(ScenarioContext context)
     {
@@ -27,7 +32,13 @@ internal static class ErrorScenarios
         if (!Enum.TryParse(spec.Get("shape") ?? "nested", ignoreCase: true, out ErrorShape shape))
             throw new ScenarioException($"scenario '{spec.Text}': there is no shape '{spec.Get("shape")}'");
         int status = spec.Number("code", 500);
-        string code = spec.Get("error") ?? status switch { 401 => "invalid_api_key", 404 => "model_not_found", 429 => "limit_requests", _ => "internal_error" };
+        string code = spec.Get("error") ?? status switch
+        {
+            401 => "invalid_api_key",
+            404 => "model_not_found",
+            429 => "limit_requests",
+            _ => "internal_error",
+        };
         ErrorRow row = new("status", status, code, spec.Get("message") ?? $"simulated failure {status}", Shape: shape);
         return WithRetryAfter(row.Plan(context.Head.Uuid), spec);
     }

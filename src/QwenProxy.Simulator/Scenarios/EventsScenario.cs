@@ -7,8 +7,8 @@ using QwenProxy.Simulator.Replies;
 namespace QwenProxy.Simulator.Scenarios;
 
 /// <summary>
-/// The benchmark's stream: <c>count</c> events of <c>bytes</c> characters each, <c>gap</c> milliseconds apart. The bytes are made once and kept, so that
-/// serving costs little more than the writes; the price is that all such streams of one model share one id.
+/// The benchmark's stream: <c>count</c> events of <c>bytes</c> characters each, <c>gap</c> milliseconds apart. The bytes are made once and
+/// kept, so that serving costs little more than the writes; the price is that all such streams of one model share one id.
 /// </summary>
 internal static class EventsScenario
 {
@@ -20,7 +20,10 @@ internal static class EventsScenario
     [
         new("events", "answers", "`count=` (200) events of `bytes=` (30) characters, `gap=` (0) ms apart, from bytes made once: for benchmarks")
         {
-            Answer = c => new SimulatedAnswer { Text = Text(Count(c), Bytes(c)) },
+            Answer = c => new SimulatedAnswer
+            {
+                Text = Text(Count(c), Bytes(c)), TextPieces = [.. Enumerable.Range(0, Count(c)).Select(i => Piece(i, Bytes(c)))],
+            },
             Reply = Reply,
         },
     ];

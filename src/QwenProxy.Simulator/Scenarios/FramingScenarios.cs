@@ -19,6 +19,9 @@ internal static class FramingScenarios
         new("bom", Group, "a byte order mark at the start") { Framing = _ => new Framing { ByteOrderMark = true } },
         new("multi-data-lines", Group, "the data of each event on two `data:` lines") { Framing = _ => new Framing { TwoDataLines = true } },
         new("no-last-newline", Group, "the stream ends right after `[DONE]`") { Framing = _ => new Framing { NoLastNewLine = true } },
-        new("native-lines", Group, "`id:`, `event:result` and `:HTTP_STATUS/200` before each event") { Framing = _ => new Framing { NativeLines = true } },
+        new("native-lines", Group, "`id:`, `event:result` and `:HTTP_STATUS/200` before each event")
+        {
+            Framing = _ => new Framing { NativeLines = true },
+        },
     ];
 }

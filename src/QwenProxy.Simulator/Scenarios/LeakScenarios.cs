@@ -13,13 +13,15 @@ internal static class LeakScenarios
     public static IEnumerable<Scenario> All =>
     [
         Leak("leaked-hermes", "the call as `<tool_call>{json}</tool_call>` in the text", (calls, _) => string.Concat(calls.Select(Hermes))),
-        Leak("leaked-xml", "the call as `<tool_call><function=…><parameter=…>…` in the text", (calls, _) => string.Concat(calls.Select(c => Xml(c, true)))),
+        Leak("leaked-xml", "the call as `<tool_call><function=…><parameter=…>…` in the text",
+            (calls, _) => string.Concat(calls.Select(c => Xml(c, true)))),
         Leak("leaked-bare", "`<function=…>` without the wrapper", (calls, _) => string.Concat(calls.Select(c => Xml(c, false)))),
         Leak("leaked-unclosed", "the last closing tags are missing; `form=hermes` or `xml` (xml)", Unclosed),
         new("leaked-in-thinking", Group, "the call stands inside the reasoning; `form=xml` or `hermes` (hermes)")
         {
             Answer = Call,
-            SpoilAnswer = (a, c) => a with { Reasoning = SampleTexts.Reasoning + Wrapped(a.ToolCalls, c.Spec), ToolCalls = [], FinishReason = "stop" },
+            SpoilAnswer = (a, c) => a with { Reasoning = SampleTexts.Reasoning + Wrapped(a.ToolCalls, c.Spec), ToolCalls = [],
+                FinishReason = "stop" },
         },
         new("mentioned-tags", Group, "prose and code that only speak of `<tool_call>`: must stay as it is")
         {

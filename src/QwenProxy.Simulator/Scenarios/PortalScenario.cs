@@ -7,7 +7,8 @@ internal static class PortalScenario
 {
     public static IEnumerable<Scenario> All =>
     [
-        new("portal", "answers", "400 unless the first message is the system's and user content is plain text; else the portal's stream (no role chunk)")
+        new("portal", "answers",
+            "400 unless the first message is the system's and user content is plain text; else the portal's stream (no role chunk)")
         {
             Reply = Refuse,
             SpoilChunks = (chunks, _) => chunks.RemoveAll(c => c.Role is not null),

@@ -24,7 +24,8 @@ internal static class RequestRules
             if (message.Arguments.Any(a => !IsJsonObject(a)))
                 return "<400> InternalError.Algo.InvalidParameter: The \"function.arguments\" parameter of the code model must be in JSON format.";
             if (message.Role == "tool" && (i == 0 || messages[i - 1] is not ({ Role: "tool" } or { Role: "assistant", ToolCalls: > 0 })))
-                return "<400> InternalError.Algo.InvalidParameter: messages with role \"tool\" must be a response to a preceeding message with \"tool_calls\".";
+                return "<400> InternalError.Algo.InvalidParameter: "
+                    + "messages with role \"tool\" must be a response to a preceeding message with \"tool_calls\".";
         }
 
         if (call.ToolChoice == "\"required\"")

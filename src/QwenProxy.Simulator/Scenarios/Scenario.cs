@@ -7,7 +7,8 @@ namespace QwenProxy.Simulator.Scenarios;
 /// <summary>
 /// A named behaviour. It takes part at one or more of five places, in this order: what is said (<see cref="Answer"/>, <see cref="SpoilAnswer"/>),
 /// in which chunks (<see cref="SpoilChunks"/>), in which bytes (<see cref="Framing"/>), and how they travel (<see cref="Transport"/>).
-/// <see cref="Reply"/> replaces the first four. Because the places are apart, scenarios combine: <c>stutter-s1?answer=long&amp;with=crlf,cut&amp;events=9</c>.
+/// <see cref="Reply"/> replaces the first four. Because the places are apart, scenarios combine:
+/// <c>stutter-s1?answer=long&amp;with=crlf,cut&amp;events=9</c>.
 /// </summary>
 internal sealed record Scenario(string Name, string Group, string Summary)
 {

@@ -28,7 +28,8 @@ internal static class ScenarioCatalogue
 
     private static IEnumerable<Scenario> Collect() =>
     [
-        .. AnswerScenarios.All, .. EventsScenario.All, .. AgentScenario.All, .. PortalScenario.All, .. ErrorScenarios.All, .. StreamErrorScenarios.All,
-        .. StutterScenarios.All, .. ToolDeltaScenarios.All, .. LeakScenarios.All, .. ChunkScenarios.All, .. FramingScenarios.All, .. TransportScenarios.All,
+        .. AnswerScenarios.All, .. EventsScenario.All, .. AgentScenario.All, .. PortalScenario.All,
+        .. ErrorScenarios.All, .. StreamErrorScenarios.All, .. StutterScenarios.All, .. ToolDeltaScenarios.All,
+        .. LeakScenarios.All, .. ChunkScenarios.All, .. FramingScenarios.All, .. TransportScenarios.All,
     ];
 }

@@ -14,7 +14,8 @@ internal static class StreamErrorScenarios
 
     public static IEnumerable<Scenario> All =>
     [
-        new("stream-error-dashscope", Group, "200, `events=` (0) events, then `event:error` with `:HTTP_STATUS/429`; `status=`, `code=`, `message=` change it")
+        new("stream-error-dashscope", Group,
+            "200, `events=` (0) events, then `event:error` with `:HTTP_STATUS/429`; `status=`, `code=`, `message=` change it")
         {
             Reply = c => Broken(c, 0, DashScopeFrame(c)),
         },
@@ -24,26 +25,31 @@ internal static class StreamErrorScenarios
         },
         new("stream-error-vllm", Group, "200, `events=` (3) events, an error with a number for a code, then `[DONE]`")
         {
-            Reply = c => Broken(c, 3, Data("""{"error":{"message":"EngineCore encountered an issue.","type":"InternalServerError","param":null,"code":500}}""")
+            Reply = c => Broken(c, 3,
+                Data("""{"error":{"message":"EngineCore encountered an issue.","type":"InternalServerError","param":null,"code":500}}""")
                 + Data("[DONE]")),
         },
-        new("stream-error-choice", Group, "200, `events=` (3) events, then a chunk with a top-level error and finish reason `error`, as OpenRouter does")
+        new("stream-error-choice", Group,
+            "200, `events=` (3) events, then a chunk with a top-level error and finish reason `error`, as OpenRouter does")
         {
-            Reply = c => Broken(c, 3, Data("""{"id":"gen-1","object":"chat.completion.chunk","created":1,"model":"m","error":{"code":502,"message":"Provider """
-                + """disconnected unexpectedly"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}""")),
+            Reply = c => Broken(c, 3, Data("""{"id":"gen-1","object":"chat.completion.chunk","created":1,"model":"m","""
+                + "\"error\":{\"code\":502,\"message\":\"Provider disconnected unexpectedly\"},"
+                + "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"error\"}]}")),
         },
         new("stream-error-bare", Group, "200, `events=` (3) events, then an error without a type, as LM Studio does")
         {
             Reply = c => Broken(c, 3, "event: error\n" + Data("""{"error":{"message":"Compute error."},"message":"Compute error."}""")),
         },
-        new("stream-error-anthropic", Group, "200, `events=` (3) events, then `event: error` in Anthropic's shape, a rate limit called invalid_request_error")
+        new("stream-error-anthropic", Group,
+            "200, `events=` (3) events, then `event: error` in Anthropic's shape, a rate limit called invalid_request_error")
         {
             Reply = c => Broken(c, 3, "event: error\n" + Data(RateLimitedMessage)),
         },
         new("error-sse-body-400", Group, "status 400 with an event for a body")
         {
             Reply = c => ReplyPlan.Whole(400, "text/event-stream", Encoding.UTF8.GetBytes("event:error\ndata:"
-                + $$"""{"code":"InvalidParameter","message":"Range of input length should be [1, 983616]","request_id":"{{c.Head.Uuid}}"}""" + "\n\n")),
+                + $$"""{"code":"InvalidParameter","message":"Range of input length should be [1, 983616]","request_id":"{{c.Head.Uuid}}"}"""
+                    + "\n\n")),
         },
         new("error-200-json", Group, "200 `application/json` with the body of an error")
         {
@@ -55,7 +61,8 @@ internal static class StreamErrorScenarios
         },
         new("html-200", Group, "200 with a web page")
         {
-            Reply = _ => ReplyPlan.Whole(200, "text/html; charset=utf-8", "<!DOCTYPE html>\n<html><body><h1>Sign in to the network</h1></body></html>\n"u8.ToArray()),
+            Reply = _ => ReplyPlan.Whole(200, "text/html; charset=utf-8",
+                "<!DOCTYPE html>\n<html><body><h1>Sign in to the network</h1></body></html>\n"u8.ToArray()),
         },
         new("json-200", Group, "a whole JSON answer to a request for a stream") { Reply = JsonInsteadOfStream },
         new("empty-200", Group, "200, `text/event-stream`, no byte of body") { Reply = _ => ReplyPlan.Stream([]) },
@@ -71,8 +78,10 @@ internal static class StreamErrorScenarios
         },
     ];
 
-    /// <summary>The first events of a healthy answer, then the error. A request that does not stream gets the same bytes: such errors come from servers
-    /// that had already begun to stream within.</summary>
+    /// <summary>
+    /// The first events of a healthy answer, then the error. A request that does not stream gets the same bytes: such errors come from
+    /// servers that had already begun to stream within.
+    /// </summary>
     private static ReplyPlan Broken(ScenarioContext context, int events, string error)
     {
         List<EventData> healthy = ReplyComposer.Events(context, [], AnswerBook.Healthy(context.Call));

@@ -41,7 +41,9 @@ internal static class StutterScenarios
             SpoilChunks = (chunks, context) => Spoil(chunks, context.Spec, deltas => change(deltas, context.Spec), channel),
         };
 
-    /// <summary>Finds each unbroken run of deltas of the channel (each call's arguments are a run) and puts the changed deltas in its place.</summary>
+    /// <summary>
+    /// Finds each unbroken run of deltas of the channel (each call's arguments are a run) and puts the changed deltas in its place.
+    /// </summary>
     private static void Spoil(List<Chunk> chunks, ScenarioSpec spec, Func<List<string>, List<(string Text, bool Restates)>> change, Channel channel)
     {
         bool marks = spec.Get("marks") == "1", usage = spec.Get("usage") == "1";
@@ -72,7 +74,8 @@ internal static class StutterScenarios
     private static string Counters(int said)
     {
         using JsonBuilder json = new();
-        return json.Raw("{\"prompt_tokens\":9,\"completion_tokens\":"u8).Number(said * 3).Raw(",\"total_tokens\":"u8).Number(9 + said * 3).Raw("}"u8).ToString();
+        return json.Raw("{\"prompt_tokens\":9,\"completion_tokens\":"u8).Number(said * 3).Raw(",\"total_tokens\":"u8).Number(9 + said * 3)
+            .Raw("}"u8).ToString();
     }
 
     private static string? TextOf(Chunk chunk, Channel channel) => chunk.Place != ChunkPlace.Body ? null : channel switch

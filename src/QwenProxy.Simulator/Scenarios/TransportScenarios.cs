@@ -41,7 +41,7 @@ internal static class TransportScenarios
     {
         plan.Pieces = [];
         plan.Ending = ending;
-        plan.SendHeadersFirst = headers;
+        plan.SendsHeaders = headers;
     }
 
     private static void CommentsOnly(ReplyPlan plan, ScenarioContext context)
@@ -71,7 +71,7 @@ internal static class TransportScenarios
 
         plan.Pieces = kept;
         plan.Ending = ending;
-        plan.SendHeadersFirst = true;
+        plan.SendsHeaders = true;
         plan.FlushEachPiece = true;
     }
 
@@ -106,7 +106,8 @@ internal static class TransportScenarios
     {
         List<ReadOnlyMemory<byte>> pieces = [];
         using MemoryStream bytes = new();
-        using (Stream zip = encoding == "br" ? new BrotliStream(bytes, CompressionLevel.Fastest, true) : new GZipStream(bytes, CompressionLevel.Fastest, true))
+        using (Stream zip = encoding == "br" ? new BrotliStream(bytes, CompressionLevel.Fastest, true)
+            : new GZipStream(bytes, CompressionLevel.Fastest, true))
         {
             foreach (ReadOnlyMemory<byte> piece in plan.Pieces)
             {
