@@ -41,9 +41,9 @@ internal sealed record DemoOptions(int? Port, string? Scenario, bool Once);
 /// <param name="ReplayFile">A captured stream to answer with; a full path.</param>
 internal sealed record SimulateOptions(int? Port, string? Scenario, string? ReplayFile);
 
-internal sealed record LoginOptions(string? Name, ConfigurationFlags Flags);
+internal sealed record LoginOptions(string? Name, bool Json, ConfigurationFlags Flags);
 
-internal sealed record LogoutOptions(string? Name, ConfigurationFlags Flags);
+internal sealed record LogoutOptions(string? Name, bool Json, ConfigurationFlags Flags);
 
 internal sealed record AccountsOptions(bool Json, ConfigurationFlags Flags);
 

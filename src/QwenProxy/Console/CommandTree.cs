@@ -22,10 +22,10 @@ internal sealed class CommandTree
         if (actions.Demo is { } demo) AddDemo(demo);
         if (actions.Simulate is { } simulate) AddSimulate(simulate);
         if (actions.Login is { } login)
-            AddNamed("login", "Sign in by the OAuth device flow", "qwen-proxy login work", (n, flags, stop) => login(new(n, flags), stop));
+            AddNamed("login", "Sign in by the OAuth device flow", "qwen-proxy login work", (n, json, flags, stop) => login(new(n, json, flags), stop));
         if (actions.Logout is { } logout)
             AddNamed("logout", "Sign out; the credentials file is kept as .bak", "qwen-proxy logout work",
-                (n, flags, stop) => logout(new(n, flags), stop));
+                (n, json, flags, stop) => logout(new(n, json, flags), stop));
         if (actions.Accounts is { } accounts)
             AddList("accounts", "Accounts with kind, state and quota left", (json, flags, stop) => accounts(new(json, flags), stop));
         if (actions.Status is { } status) AddList("status", "State of a running proxy", (json, flags, stop) => status(new(json, flags), stop));
@@ -77,7 +77,7 @@ internal sealed class CommandTree
         command.SetAction((result, stop) => action(new(result.GetValue(port), result.GetValue(scenario), result.GetValue(replay)?.FullName), stop));
     }
 
-    private void AddNamed(string name, string description, string example, Func<string?, ConfigurationFlags, CancellationToken, Task<int>> action)
+    private void AddNamed(string name, string description, string example, Func<string?, bool, ConfigurationFlags, CancellationToken, Task<int>> action)
     {
         (Command command, ConfigurationOptionGroup group) = Add(name, description, example);
         Argument<string?> account = new("NAME") { Description = "Name of the account", Arity = ArgumentArity.ZeroOrOne };
@@ -86,8 +86,10 @@ internal sealed class CommandTree
             if (result.Tokens is [{ Value: var value }] && !AccountReader.IsName(value))
                 result.AddError($"NAME is \"{value}\"; it must be a name of letters, digits, '-', '_' and '.'.");
         });
+        Option<bool> json = JsonOption();
         command.Add(account);
-        command.SetAction((result, stop) => action(result.GetValue(account), group.Read(result, _rootGroup), stop));
+        command.Add(json);
+        command.SetAction((result, stop) => action(result.GetValue(account), result.GetValue(json), group.Read(result, _rootGroup), stop));
     }
 
     private void AddList(string name, string description, Func<bool, ConfigurationFlags, CancellationToken, Task<int>> action)

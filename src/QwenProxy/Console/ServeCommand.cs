@@ -18,6 +18,16 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
             return ExitCodes.BadUsage;
         }
 
+        // Nobody has signed in and there is a person to ask: as the first start of the original did, begin with the login.
+        if (snapshot.Accounts.IsEmpty && snapshot.DisabledAccounts.IsEmpty && terminal.IsInteractive && !System.Console.IsInputRedirected)
+        {
+            terminal.Error.WriteLine("There is no account yet, so this begins with a sign-in. To use an API key instead, stop it (Ctrl-C) and set DASHSCOPE_API_KEY.");
+            int signedIn = await Credentials.LoginCommand.RunAsync(SignInCommands.OptionsFor(null, json: false, snapshot.Storage), terminal.Out, terminal.Error, stop);
+            if (stop.IsCancellationRequested) return ExitCodes.Done;
+            if (signedIn == ExitCodes.Done) loaded = ConfigurationLoader.Load(sources);
+            snapshot = loaded.Snapshot ?? snapshot;
+        }
+
         using ILoggerFactory loggers = Logging.Create(snapshot, !System.Console.IsErrorRedirected);
         ILogger logger = loggers.CreateLogger("QwenProxy");
         foreach (EffectiveValue value in loaded.Values) LogValue(logger, value.Path, value.Value, value.Origin);

@@ -7,6 +7,7 @@ using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Resilience;
+using QwenProxy.Credentials;
 using QwenProxy.Hosting;
 
 namespace QwenProxy.Endpoints;
@@ -56,7 +57,9 @@ internal sealed class AdminEndpoints(ProxyRuntime runtime)
         Cooldown? cooldown = pool.Cooldowns.Where(c => c.Account == account.Name).OrderByDescending(c => c.Hard).ThenByDescending(c => c.Until).FirstOrDefault();
         BreakerRecord? breaker = pool.Breakers.FirstOrDefault(b => b.Account == account.Name && b.State != BreakerState.Closed);
         string? unusable = runtime.Authorizer.WhyUnusable(account);
+        CredentialState? signIn = runtime.Authorizer.StateOf(account);
         string state = unusable is not null ? "dead"
+            : signIn is { Kind: CredentialStateKind.Expired } ? "expired"
             : breaker is { State: BreakerState.Isolated } ? "isolated"
             : cooldown is { Hard: true } ? "cooling"
             : breaker is not null ? "circuit open"
@@ -65,10 +68,16 @@ internal sealed class AdminEndpoints(ProxyRuntime runtime)
         json.WriteString("name", account.Name);
         json.WriteString("kind", account.Kind == AccountKind.QwenOAuth ? "qwen-oauth" : "api-key");
         json.WriteString("profile", account.Profile.Name);
-        json.WriteString("host", account.BaseUrl?.Authority);
+        json.WriteString("host", (signIn?.BaseUrl ?? account.BaseUrl)?.Authority);
         json.WriteNumber("priority", account.Priority);
         json.WriteString("state", state);
-        json.WriteString("why", unusable ?? (state == "cooling" ? $"{cooldown!.Status} {cooldown.Message}" : null));
+        if (signIn is not null)
+        {
+            json.WriteString("credentials", signIn.FilePath);
+            if (signIn.ExpiresAt is { } expires) json.WriteString("tokenExpires", expires);
+        }
+
+        json.WriteString("why", unusable ?? signIn?.Why ?? (state == "cooling" ? $"{cooldown!.Status} {cooldown.Message}" : null));
         if (state == "cooling") json.WriteString("until", cooldown!.Until.ToString("O", CultureInfo.InvariantCulture));
         json.WriteNumber("running", runtime.Router.Pool.LoadOf(account.Name));
         json.WriteStartArray("breakers");

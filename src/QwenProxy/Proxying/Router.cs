@@ -61,7 +61,7 @@ internal sealed class Router(ProxyRuntime runtime, Random random)
 internal sealed class RouteSession(
     ProxyRuntime runtime, Exchange exchange, AccountPool pool, AttemptLimits limits, Random random, RoutePlan plan, ulong? affinity, long promptTokens) : IDisposable
 {
-    private AttemptPolicy _policy = new(limits, random);
+    private readonly AttemptPolicy _policy = new(limits, random);
     private AttemptHistory _history = new();
     private Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>>? _narrow;
     private Lease? _lease;
@@ -80,15 +80,13 @@ internal sealed class RouteSession(
     }
 
     /// <summary>
-    /// The stream of an answer broke: whom to ask for the rest is decided anew, with attempts of its own. The account that broke counts as tried,
-    /// so another one is asked first where there is one.
+    /// The stream of an answer broke: whom to ask for the rest is decided anew, with attempts of its own, and another account is asked first
+    /// where there is one.
     /// </summary>
-    public void BeginResume(Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>> narrow, AttemptTarget broken, ProxyError fault)
+    public void BeginResume(Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>> narrow, AttemptTarget broken)
     {
         _narrow = narrow;
-        _policy = new AttemptPolicy(limits with { MaxAttempts = limits.MaxAttempts + 1 }, random);
-        _history = new AttemptHistory();
-        _history.Failed(broken.Account.Name, broken.Ask.Model, fault);
+        _history = new AttemptHistory(broken.Account.Name, broken.Ask.Model);
     }
 
     /// <summary>Takes the lease. False when somebody else took a half-open breaker's one probe in the meantime: then ask again.</summary>

@@ -1,3 +1,4 @@
+using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 

@@ -11,13 +11,20 @@ public static class OpenAIErrors
     {
         using PooledBytes json = new(512);
         json.Write("{\"error\":{\"message\":"u8);
-        WriteText(json, error.Fix is null ? error.Message : $"{error.Message} {error.Fix}");
+        WriteText(json, error.Message);
         json.Write(",\"type\":"u8);
         WriteText(json, error.Type ?? TypeOf(error.Status));
         json.Write(",\"param\":"u8);
         WriteText(json, error.Param);
         json.Write(",\"code\":"u8);
         WriteText(json, error.Code);
+        if (error.Fix is not null)
+        {
+            // Beside upstream's words, which stay as they came.
+            json.Write(",\"fix\":"u8);
+            WriteText(json, error.Fix);
+        }
+
         json.Write("}"u8);
         if (error.RequestId is not null)
         {
