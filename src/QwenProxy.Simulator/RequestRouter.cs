@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using QwenProxy.Simulator.Chat;
@@ -67,6 +68,11 @@ internal sealed class RequestRouter(SimulatorOptions options, RequestLog log, by
         catch (ScenarioException fault)
         {
             return ErrorReplies.Fault(fault.Message, uuid);
+        }
+        catch (JsonException)
+        {
+            // Deeper than the first level a body is read only when something in it is wanted.
+            return ErrorReplies.BadBody(uuid);
         }
     }
 

@@ -95,11 +95,15 @@ public sealed class ServerTests
         Assert.Equal("/v1/files/a%2Fb?x=1&y=%20", upstream.Server.Requests[0].Target);
     }
 
-    [Fact]
-    public async Task NotJson_IsRefused()
+    [Theory]
+    [InlineData("{\"model\":")]
+    [InlineData("[]")]
+    [InlineData("")]
+    [InlineData("{\"model\":\"m\",\"messages\":[nope]}")]
+    public async Task NotJson_IsRefused(string body)
     {
         await using Upstream upstream = await Upstream.StartAsync();
-        using HttpResponseMessage response = await upstream.PostAsync("chat/completions", "{\"model\":");
+        using HttpResponseMessage response = await upstream.PostAsync("chat/completions", body);
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
     }
 

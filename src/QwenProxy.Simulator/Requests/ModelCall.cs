@@ -69,11 +69,12 @@ internal sealed class ModelCall
 
     public static ModelCall? Parse(ReadOnlyMemory<byte> body)
     {
+        int start = JsonScanner.SkipSpace(body.Span, 0);
+        if (start == body.Length || body.Span[start] != '{') return null;
         Dictionary<string, ReadOnlyMemory<byte>> members = [];
         JsonScanner scanner = new(body.Span);
         while (scanner.MoveNext())
         {
-            if (scanner.Name.Length < 2) return null;
             string name = Encoding.UTF8.GetString(body.Span.Slice(scanner.Name.Start + 1, scanner.Name.Length - 2));
             members[name] = body.Slice(scanner.Value.Start, scanner.Value.Length);
         }
