@@ -37,8 +37,9 @@ public static class ChatEventDecoder
             if (chatEvent.Error.IsEmpty && (namedError || (flatError && chatEvent.Choices.IsEmpty))) chatEvent.Error = new ByteRange(0, data.Length);
             return chatEvent.Error.IsEmpty ? EventKind.Chunk : EventKind.Error;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // The reader throws the latter when it compares a name that holds half a surrogate pair.
             return Broken(chatEvent, namedError, data);
         }
     }

@@ -92,9 +92,16 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     }
 
     /// <summary>Time or room is up: what waits goes out as it came. The restating reading stays under watch.</summary>
-    public void LetGo(string rule)
+    public void LetGo(string rule, bool timeIsUp = false)
     {
         if (_held.Count == 0) return;
+        if (_heldMarked && timeIsUp)
+        {
+            // The profile has shown its mark, which is proof; waiting for an unmarked event was caution, and its time is over.
+            Accept("E3-key-order");
+            return;
+        }
+
         _mayHold = false;
         Settle(proven: false, rule);
         if (_isLate) EnterNormalFlow(default);
@@ -214,8 +221,9 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         if (run.Context.Deltas == DeltaHabit.Cumulative) return "E1-declared";
         if (marks.FrameRepeated && marks.IdsCount) return "E2-id";
         if (marks.UsageStood && marks.UsageCounts) return "E2-usage";
-        if (_firstMarked && marks.Marked && _bodySeen) return "E3-key-order";
+        if (_firstMarked && marks.Marked && (_bodySeen || WasProven || _evidence.IsMarkedGrowth(relation, text, delta))) return "E3-key-order";
         if (_evidence.IsProvenByJson) return "E4-json";
+        if (_evidence.OracleOpen && WasProven && _state == StutterState.Stuttering && relation != Relation.Shorter) return "E4-json";
         if (run.Mode == StutterMode.Safe || kind == PartKind.ToolCall || _evidence.OracleOpen) return null;
         return _evidence.TextRule(relation, text, delta, WasProven, run.Context.StutterStanding);
     }

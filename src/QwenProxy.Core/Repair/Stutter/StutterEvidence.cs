@@ -55,6 +55,7 @@ internal struct StutterEvidence
     {
         _restatements++;
         if (relation == Relation.Extends) _steps++;
+        else if (relation == Relation.Shorter) _steps = 0;
         if (relation == Relation.Extends || (helped && relation == Relation.Equals)) _weight += TextShape.Of(text).Weight;
         if (!_oracle) return;
         _asIncrements.Feed(delta);
@@ -77,33 +78,44 @@ internal struct StutterEvidence
     /// <summary>The rule that proves the restatement by what the text itself says (E5, E5b, E6); null when none does.</summary>
     public readonly string? TextRule(Relation relation, ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta, bool proven, StutterStanding standing)
     {
-        TextShape shape = TextShape.Of(relation == Relation.Shorter ? delta : text);
+        if (relation == Relation.Shorter) return proven && IsTellingRewind(text, delta) ? "E5-information" : null;
+        TextShape shape = TextShape.Of(text);
         bool helped = proven || standing != StutterStanding.None;
-        if (shape.Weight == 0) return StepsOfShortText(relation, delta, proven, standing);
-        if (relation == Relation.Shorter) return RewindRule(shape, proven, standing);
-        bool seam = !shape.NaturalSeam || _steps >= 2;
-        if (_steps >= NeededSteps) return "E5b-steps";
-        if (_weight >= NeededWeight && seam) return "E5-information";
-        if (!helped) return null;
-        string rule = proven ? "E5-information" : "E6-prior";
-        if (_steps >= NeededStepsHelped) return rule;
+        if (relation == Relation.Extends && (shape.IsAperiodic || (helped && IsOpener(text))))
+        {
+            if (IsGrowth(delta, NeededSteps, 3)) return "E5b-steps";
+            if (helped && IsGrowth(delta, NeededStepsHelped, 2)) return proven ? "E5b-steps" : "E6-prior";
+        }
+
+        if (shape.Weight == 0 || (shape.NaturalSeam && _steps < NeededStepsHelped)) return null;
+        if (_weight >= NeededWeight) return "E5-information";
         int needed = standing == StutterStanding.Usual ? NeededWeightUsual : NeededWeightHelped;
-        return _weight >= needed && seam ? rule : null;
+        return helped && _weight >= needed ? proven ? "E5-information" : "E6-prior" : null;
     }
 
-    /// <summary>Texts grow from a character or two, too short to say anything, but where stutter is known the grown text may speak for them.</summary>
-    private readonly string? StepsOfShortText(Relation relation, ReadOnlySpan<byte> delta, bool proven, StutterStanding standing)
+    /// <summary>Marked events that also grow: two steps are enough, since no more than three may wait for an event without the mark.</summary>
+    public readonly bool IsMarkedGrowth(Relation relation, ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta) =>
+        relation == Relation.Extends && TextShape.Of(text).IsAperiodic && IsGrowth(delta, NeededStepsHelped, 2);
+
+    /// <summary>
+    /// Enough strict extensions in a row. No writer builds such a ladder without something between the rungs; the grown text must only be more
+    /// than a row of dashes or digits.
+    /// </summary>
+    private readonly bool IsGrowth(ReadOnlySpan<byte> delta, int steps, int distinct)
     {
-        if (relation != Relation.Extends || _steps < NeededStepsHelped) return null;
-        if (!proven && standing == StutterStanding.None) return null;
-        return TextShape.Of(delta).Weight > 0 ? proven ? "E5b-steps" : "E6-prior" : null;
+        if (_steps < steps) return false;
+        TextShape grown = TextShape.Of(delta);
+        return grown.IsAperiodic && grown.HasLetter && grown.Distinct >= distinct;
     }
 
-    /// <summary>A rewind says less than a growing text: its own bytes must be enough.</summary>
-    private static string? RewindRule(TextShape shape, bool proven, StutterStanding standing)
+    /// <summary>What answers like to begin with. Read as increments it would be five such characters in a row, which none begins with.</summary>
+    private static bool IsOpener(ReadOnlySpan<byte> text) => text.SequenceEqual("##"u8) || text.SequenceEqual("**"u8) || text.SequenceEqual("\n\n"u8);
+
+    /// <summary>A rewind says less than a growing text: its own bytes must be enough, and stand against the text's end as no new text would.</summary>
+    private static bool IsTellingRewind(ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta)
     {
-        if (shape.NaturalSeam || shape.Weight < NeededWeightHelped) return null;
-        return proven ? "E5-information" : standing != StutterStanding.None ? "E6-prior" : null;
+        TextShape shape = TextShape.Of(delta);
+        return !shape.NaturalSeam && shape.Weight >= NeededWeightHelped && TextShape.EndsInWord(text);
     }
 
     private void CheckOracle()

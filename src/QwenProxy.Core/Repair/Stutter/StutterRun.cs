@@ -61,6 +61,9 @@ internal sealed class StutterRun(RepairContext context, StutterMode mode)
 
     public int HeldBytes { get; private set; }
 
+    /// <summary>Waiting events with text; comments and empty deltas wait behind them but say nothing.</summary>
+    public int HeldTexts { get; private set; }
+
     public long RawBytes { get; set; }
 
     public long RemovedBytes { get; private set; }
@@ -113,6 +116,7 @@ internal sealed class StutterRun(RepairContext context, StutterMode mode)
         copy.CopyFrom(current);
         _queue.Add(new Waiting(copy, _currentOpen, textBytes));
         HeldBytes += textBytes;
+        if (textBytes > 0) HeldTexts++;
     }
 
     public void FlushReady(IEventSink next)
@@ -122,6 +126,7 @@ internal sealed class StutterRun(RepairContext context, StutterMode mode)
         {
             next.Push(_queue[ready].Event);
             HeldBytes -= _queue[ready].TextBytes;
+            if (_queue[ready].TextBytes > 0) HeldTexts--;
             _spare.Push(_queue[ready].Event);
             ready++;
         }

@@ -21,7 +21,8 @@ public enum StutterOutcome : byte
 /// <param name="tokensOfBytes">Estimates tokens from bytes of text for <see cref="Audit"/>; null takes <see cref="StutterAudit.EstimateTokens"/>.</param>
 public sealed class StutterStage(RepairContext context, StutterMode mode, Func<long, long>? tokensOfBytes = null) : RepairStage
 {
-    private const int MostHeldEvents = 3;
+    private const int MostHeldTexts = 3;
+    private const int MostHeldEvents = 12;
     private const int MostChannels = 256;
 
     private readonly StutterRun _run = new(context, mode);
@@ -72,7 +73,7 @@ public sealed class StutterStage(RepairContext context, StutterMode mode, Func<l
 
     public override void LetGo()
     {
-        foreach (StutterChannel channel in _channels) channel.LetGo("time");
+        foreach (StutterChannel channel in _channels) channel.LetGo("time", timeIsUp: true);
         _run.FlushReady(Next);
     }
 
@@ -118,10 +119,13 @@ public sealed class StutterStage(RepairContext context, StutterMode mode, Func<l
         return false;
     }
 
-    /// <summary>Three events, or the byte limit, whichever is first. Arguments that JSON still judges may wait for the limit in bytes.</summary>
+    /// <summary>
+    /// Three events with text, or the byte limit, whichever is first; events that say nothing wait behind them. Arguments that JSON still judges
+    /// may wait for the limit in bytes.
+    /// </summary>
     private void KeepWithinLimits()
     {
-        bool fewEvents = _run.Count <= MostHeldEvents;
+        bool fewEvents = _run.HeldTexts <= MostHeldTexts && _run.Count <= MostHeldEvents;
         bool fewBytes = _run.HeldBytes <= context.HoldLimitBytes;
         if (fewEvents && fewBytes) return;
         foreach (StutterChannel channel in _channels)

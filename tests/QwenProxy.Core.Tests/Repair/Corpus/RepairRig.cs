@@ -33,6 +33,9 @@ internal sealed class RepairRig
     /// <summary>The most events that waited at once.</summary>
     public int MostHeld { get; private set; }
 
+    /// <summary>The same, without comments and empty deltas that waited behind them.</summary>
+    public int MostHeldTexts { get; private set; }
+
     public string Run(string stream) => Encoding.UTF8.GetString(Run(Encoding.UTF8.GetBytes(stream)));
 
     public byte[] Run(byte[] stream, Func<int>? nextRead = null, bool asOneAnswer = false)
@@ -83,15 +86,30 @@ internal sealed class RepairRig
         ChatEventDecoder.Decode(frame, e);
         Report.EventNumber++;
         if (GapMilliseconds > 0) Context.ArrivalMilliseconds += GapMilliseconds;
+        int texts = CountsAsText(e) ? 1 : 0;
         chain.Push(e);
         Waiting = chain.IsHolding ? Waiting + 1 : 0;
+        WaitingTexts = chain.IsHolding ? WaitingTexts + texts : 0;
         MostHeld = Math.Max(MostHeld, Waiting);
+        MostHeldTexts = Math.Max(MostHeldTexts, WaitingTexts);
         if (GapMilliseconds > 150 && chain.IsHolding)
         {
             chain.LetGo();
-            Waiting = 0;
+            Waiting = WaitingTexts = 0;
         }
     }
+
+    private static bool CountsAsText(ChatEvent e)
+    {
+        foreach (ref readonly EventPart part in e.Parts)
+        {
+            if (part.Kind is PartKind.Content or PartKind.Reasoning or PartKind.ToolCall && !e.Text(part).IsEmpty) return true;
+        }
+
+        return false;
+    }
+
+    private int WaitingTexts { get; set; }
 
     private int Waiting { get; set; }
 }
