@@ -198,7 +198,8 @@ public sealed class StutterStage(RepairContext context, StutterMode mode, Func<l
         foreach (StutterChannel channel in _channels)
         {
             if (channel.Choice != choice) continue;
-            channel.Weigh(marks);
+            // A finish event is no body event: its own key order says nothing about the ones that wait.
+            channel.Weigh(marks with { Marked = true });
             channel.End();
         }
     }

@@ -20,6 +20,14 @@ public sealed class StutterStageTests
     }
 
     [Fact]
+    public void SlowFirstEventRestatedWithMark_IsSaidOnce() => Assert.Equal(
+        "**The Harbour", Repair(new RepairRig { KeyOrderMark = true, GapMilliseconds = 400 }, Lane.Content, FirstMark, FirstMark, "The Harbour"));
+
+    [Fact]
+    public void TextOnlyHintOnAProfileWithMark_IsRemovedInSafeModeToo() => Assert.Equal(
+        "**The Harbour", Repair(new RepairRig { KeyOrderMark = true, Mode = StutterMode.Safe }, Lane.Content, FirstMark, FirstMark, "The Harbour"));
+
+    [Fact]
     public void MarkOnAProfileThatNeverShowedIt_ProvesNothing() =>
         Assert.Equal("****The Harbour", Repair(new RepairRig(), Lane.Content, FirstMark, FirstMark, "The Harbour"));
 
@@ -164,6 +172,38 @@ public sealed class StutterStageTests
             $"{{\"tool_calls\":[{{\"index\":0,\"id\":\"{id}\",\"type\":\"function\",\"function\":{{\"name\":\"f\",\"arguments\":\"{{}}\"}}}}]}}");
         string stream = Call("call_a") + Call("call_b") + "data: [DONE]\n\n";
         Assert.Equal(stream, new RepairRig().Run(stream));
+    }
+
+    [Fact]
+    public void ChoicesOfOneStream_AreJudgedApart()
+    {
+        static string Say(int choice, string text) => ChunkWriter.Chunk($"{{\"content\":\"{text}\"}}", choice: choice);
+        string clean = Say(0, "Hello there") + Say(1, "Hello there") + Say(0, " you") + Say(1, " all") + "data: [DONE]\n\n";
+        Assert.Equal(clean, new RepairRig { Standing = StutterStanding.Usual }.Run(clean));
+        string spoiled = Say(0, "Hel") + Say(1, "Hi") + Say(0, "Hello") + Say(1, " all") + Say(0, "Hello you") + Say(0, "Hello you two") + "data: [DONE]\n\n";
+        string repaired = new RepairRig().Run(spoiled);
+        Assert.Equal("Hello you two", ChunkWriter.Read(repaired, Lane.Content));
+        Assert.Contains("Hi", repaired, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void LogprobsOfAnEditedEvent_AreTakenOut()
+    {
+        static string Say(string text) =>
+            $"data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"logprobs\":{{\"content\":[{{\"token\":\"{text}\"}}]}}}}]}}\n\n";
+        string repaired = new RepairRig { Deltas = DeltaHabit.Cumulative }.Run(Say("one") + Say("one two") + Say("one two three"));
+        Assert.Equal("one two three", ChunkWriter.Read(repaired, Lane.Content));
+        Assert.DoesNotContain("\"token\":\"one two\"", repaired, StringComparison.Ordinal);
+        Assert.Contains("\"token\":\"one\"", repaired, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ArgumentsThatJsonCannotDecideInTime_AreLetGoAtTheByteLimit()
+    {
+        RepairRig rig = new() { HoldLimitBytes = 60 };
+        string value = new('v', 30);
+        Assert.Equal($"{{\"todo\":{{\"todo\":\"{value}{value}{value}", Repair(rig, Lane.Arguments, "{\"todo\":", "{\"todo\":", "\"" + value, value, value));
+        Assert.Contains(rig.Report.Decisions, d => d.Rule == "limit");
     }
 
     [Fact]
