@@ -1,3 +1,4 @@
+using QwenProxy.Core.Catalogue;
 using System.Text;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resilience;

@@ -1,1 +1,0 @@
-namespace QwenProxy.Simulator.Tests; public class P { [Fact] public void A_B() { } }
