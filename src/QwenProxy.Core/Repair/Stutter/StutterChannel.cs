@@ -24,6 +24,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     private bool _firstMarked;
     private bool _bodySeen;
     private bool _heldMarked;
+    private bool _heldTelling;
     private bool _heldRepeated;
     private bool _heldStood;
     private bool _mayHold = true;
@@ -113,9 +114,8 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         if (_state == StutterState.Terminating) return;
         if (_held.Count > 0)
         {
-            TextShape shape = TextShape.Of(_text.Span);
             if (_evidence.OnlyRestatedIsWhole) Accept("E4-json");
-            else if (_heldMarked && shape is { Weight: > 0, NaturalSeam: false }) Accept("E3-key-order");
+            else if (_heldMarked && _heldTelling) Accept("E3-key-order");
             else Settle(proven: false, "end");
         }
 
@@ -205,6 +205,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
             relation, _evidence.Steps, _evidence.Restatements, run.GapMilliseconds, text, delta);
         int keep = relation == Relation.Extends ? text.Length : delta.Length;
         int bytes = delta.Length;
+        bool telling = TextShape.Of(text) is { Weight: > 0, NaturalSeam: false };
         _all.Add(delta);
         if (relation == Relation.Extends) _text.Write(delta[keep..]);
         if (rule is not null)
@@ -212,7 +213,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
             Accept(rule);
             run.CutCurrent(part, keep, rule, name, $"Stuttering {confidence}");
         }
-        else if (MayHold(marks, confidence, bytes)) Hold(part, keep, bytes, confidence, marks);
+        else if (MayHold(marks, confidence, bytes)) Hold(part, keep, bytes, confidence, marks, telling);
         else PassUndecided(bytes, confidence);
     }
 
@@ -235,9 +236,10 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         return run.Mode != StutterMode.Safe && kind != PartKind.ToolCall && confidence.Total >= StutterConfidence.WorthHolding;
     }
 
-    private void Hold(int part, int keep, int bytes, in StutterConfidence confidence, in EventMarks marks)
+    private void Hold(int part, int keep, int bytes, in StutterConfidence confidence, in EventMarks marks, bool telling)
     {
         bool first = _held.Count == 0;
+        _heldTelling = (first || _heldTelling) && telling;
         _heldMarked = (first || _heldMarked) && _firstMarked && marks.Marked;
         _heldRepeated = (first || _heldRepeated) && marks.FrameRepeated;
         _heldStood = (first || _heldStood) && marks.UsageStood;

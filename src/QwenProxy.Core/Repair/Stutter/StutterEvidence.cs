@@ -18,6 +18,7 @@ internal struct StutterEvidence
     private int _steps;
     private int _restatements;
     private int _weight;
+    private int _countedBytes;
     private bool _oracle;
     private JsonPrefix _asIncrements;
     private JsonPrefix _asRestated;
@@ -56,7 +57,14 @@ internal struct StutterEvidence
         _restatements++;
         if (relation == Relation.Extends) _steps++;
         else if (relation == Relation.Shorter) _steps = 0;
-        if (relation == Relation.Extends || (helped && relation == Relation.Equals)) _weight += TextShape.Of(text).Weight;
+        bool counts = relation == Relation.Extends || (helped && relation == Relation.Equals);
+        if (counts && text.Length > _countedBytes)
+        {
+            // One text said five times is one coincidence, not five: each state of the text counts once.
+            _countedBytes = text.Length;
+            _weight += TextShape.Of(text).Weight;
+        }
+
         if (!_oracle) return;
         _asIncrements.Feed(delta);
         if (relation == Relation.Extends) _asRestated.Feed(delta[text.Length..]);

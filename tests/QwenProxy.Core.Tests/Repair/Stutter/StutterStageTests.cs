@@ -76,6 +76,16 @@ public sealed class StutterStageTests
         "The rain fell softly on tin roofs. Then it stopped.",
         Repair(new RepairRig(), Lane.Content, "The rain fell", "The rain fell softly on", "The rain fell softly on tin roofs.", " Then", " it", " stopped."));
 
+    [Theory]
+    [InlineData("xyz", "xyz", "xyzxyz", "!")]
+    [InlineData("tick tock ", "tick tock ", "tick", "!")]
+    public void OneTextSaidOften_IsOneCoincidence(params string[] deltas) => Assert.Equal(
+        string.Concat(deltas), Repair(new RepairRig { Standing = StutterStanding.Usual }, Lane.Content, [.. deltas.Select(d => new Delta(d))]));
+
+    [Fact]
+    public void MarkAtTheEndOfANaturalRepetition_ProvesNothing() => Assert.Equal(
+        "The The cat", Repair(new RepairRig { KeyOrderMark = true }, Lane.Content, new("The ") { Marked = true }, new("The cat") { Marked = true }));
+
     [Fact]
     public void TokenCounterThatStandsStill_Proves()
     {
