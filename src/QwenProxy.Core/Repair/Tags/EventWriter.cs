@@ -8,25 +8,18 @@ internal sealed class EventWriter
 {
     private bool _addedBefore;
     private bool _addedAfter;
-    private int _replaced;
 
     /// <summary>A new event is at hand.</summary>
-    public void Start()
-    {
-        _addedBefore = _addedAfter = false;
-        _replaced = -1;
-    }
+    public void Start() => _addedBefore = _addedAfter = false;
 
     /// <summary>Says the pieces instead of the part. The first <paramref name="skip"/> bytes were said already, by events that were held.</summary>
     public void Replace(ChatEvent e, int index, PieceList pieces, int skip)
     {
-        _replaced = index;
         EventPart part = e.Parts[index];
         PartPlace place = part.Place == PartPlace.Before ? PartPlace.Before : PartPlace.After;
-        bool moved = IsDisplaced(part);
         int first = 0;
         bool said = false;
-        if (!moved && pieces.Count > 0 && pieces[0].Kind == part.Kind && pieces[0].Text.Length >= skip)
+        if (pieces.Count > 0 && pieces[0].Kind == part.Kind && pieces[0].Text.Length >= skip)
         {
             ReadOnlySpan<byte> text = pieces.TextOf(pieces[0])[skip..];
             said = text.Length > 0;
@@ -39,7 +32,16 @@ internal sealed class EventWriter
         Add(e, place, part.Choice, pieces, first, skip);
     }
 
-    public void AddBefore(ChatEvent e, int choice, PieceList pieces, int skip) => Add(e, PartPlace.Before, choice, pieces, 0, skip);
+    /// <summary>Says the pieces just ahead of a part, behind everything the event says before it.</summary>
+    public void AddAhead(ChatEvent e, int index, TagScanner scanner, PieceList pieces, int skip)
+    {
+        PartPlace place = e.Parts[index].Place;
+        if (place == PartPlace.Original) place = _addedAfter || Speaks(e, scanner) ? PartPlace.After : PartPlace.Before;
+        Add(e, place, scanner.Choice, pieces, 0, skip);
+    }
+
+    /// <summary>Says the pieces in an envelope.</summary>
+    public void AddTo(ChatEvent envelope, TagScanner scanner, PieceList pieces, int skip) => Add(envelope, PartPlace.Before, scanner.Choice, pieces, 0, skip);
 
     public void AddAfter(ChatEvent e, PartKind kind, int choice, ReadOnlySpan<byte> text)
     {
@@ -47,17 +49,29 @@ internal sealed class EventWriter
         _addedAfter = true;
     }
 
-    /// <summary>A part that is said later than pieces which were added moves behind them.</summary>
-    public void KeepOrder(ChatEvent e, int index)
+    /// <summary>A part that is said later than pieces which were added moves behind them. Returns where the part is now.</summary>
+    public int KeepOrder(ChatEvent e, int index)
     {
         EventPart part = e.Parts[index];
-        if (index == _replaced || part.Removed || !IsDisplaced(part) || part.Kind == PartKind.Role) return;
-        if (part.Kind == PartKind.ToolCall && part.Place == PartPlace.Original) return;
+        if (part.Removed || !IsDisplaced(part) || part.Kind == PartKind.Role) return index;
+        if (part.Kind == PartKind.ToolCall && part.Place == PartPlace.Original) return index;
         using PooledBytes text = new(64);
         text.Write(e.Text(part));
         e.Remove(index);
         PartPlace place = part.Place == PartPlace.Before ? PartPlace.Before : PartPlace.After;
         e.Add(place, part.Kind, part.Choice, text.Span, part.NewToolIndex, part.NewToolId, part.NewToolName);
+        return e.Parts.Length - 1;
+    }
+
+    private static bool Speaks(ChatEvent e, TagScanner scanner)
+    {
+        foreach (ref readonly EventPart part in e.Parts)
+        {
+            bool same = part.Place == PartPlace.Original && part.Kind == scanner.Kind && part.Choice == scanner.Choice;
+            if (same && !part.Removed && e.Text(part).Length > 0) return true;
+        }
+
+        return false;
     }
 
     private bool IsDisplaced(in EventPart part) => part.Place == PartPlace.Before ? _addedBefore : _addedAfter;

@@ -102,22 +102,21 @@ public abstract class TextTagStage : RepairStage, IDisposable
 
     private void Visit(ChatEvent e, int index)
     {
-        PartKind kind = e.Parts[index].Kind;
-        int open = _held.OpenHere;
-        if (kind is PartKind.Content or PartKind.Reasoning)
+        EventPart part = e.Parts[index];
+        bool isText = part.Kind is PartKind.Content or PartKind.Reasoning;
+        if (isText && TakesOut(e, index)) return;
+        TagScanner? scanner = isText ? ScannerOf(part) : null;
+        if (part.Kind == PartKind.Finish) EndChoice(e, index, EndOf(e, part), PartKind.Finish);
+        else if (part.Kind == PartKind.ToolCall) EndChoice(e, index, ScanEnd.Stopped, PartKind.Finish);
+        else if (scanner?.Kind == PartKind.Content && !e.Text(part).IsEmpty)
         {
-            if (TakesOut(e, index)) return;
-            TagScanner? scanner = ScannerOf(e.Parts[index]);
-            if (scanner is not null) VisitText(e, index, scanner);
-        }
-        else if (kind is PartKind.Finish or PartKind.ToolCall)
-        {
-            ScanEnd end = kind == PartKind.ToolCall ? ScanEnd.Stopped : EndOf(e, e.Parts[index]);
-            EndChoice(e, e.Parts[index].Choice, end, PartKind.Finish);
-            VisitOther(e, index);
+            // The answer begins: what was open in the thinking has ended.
+            EndChoice(e, index, ScanEnd.Stopped, PartKind.Reasoning);
         }
 
-        if (!Observes && _held.OpenHere == open) _writer.KeepOrder(e, index);
+        index = _writer.KeepOrder(e, index);
+        if (scanner is not null) VisitText(e, index, scanner);
+        else if (!isText) VisitOther(e, index);
     }
 
     private static ScanEnd EndOf(ChatEvent e, in EventPart finish)
@@ -130,20 +129,13 @@ public abstract class TextTagStage : RepairStage, IDisposable
     {
         ReadOnlySpan<byte> text = e.Text(e.Parts[index]);
         if (text.IsEmpty) return;
-        int choice = e.Parts[index].Choice;
-        if (scanner.Kind == PartKind.Content)
-        {
-            // The answer begins: what was open in the thinking has ended. The end may not disturb the borrowed text.
-            if (EndChoice(e, choice, ScanEnd.Stopped, PartKind.Reasoning)) text = e.Text(e.Parts[index]);
-        }
-
         if (scanner.PassesWhole(text)) return;
         int pending = scanner.Pending.Length;
         _work.Clear();
         _work.Write(scanner.Pending.Span);
         _work.Write(text);
         _pieces.Clear(scanner.Kind);
-        ScanEnd end = FinishIn(e, choice);
+        ScanEnd end = FinishIn(e, scanner.Choice);
         int consumed = scanner.Scan(_work.Span, end, _pieces);
         if (end == ScanEnd.Open && _context.HeldBytes - pending + _work.Length - consumed > _context.HoldLimitBytes)
         {
@@ -196,23 +188,19 @@ public abstract class TextTagStage : RepairStage, IDisposable
         return ScanEnd.Open;
     }
 
-    /// <summary>Ends a choice's texts before something else is said. Returns true when there was anything to end.</summary>
-    private bool EndChoice(ChatEvent e, int choice, ScanEnd end, PartKind only)
+    /// <summary>Ends a choice's texts before the part at <paramref name="index"/> is said.</summary>
+    private void EndChoice(ChatEvent e, int index, ScanEnd end, PartKind only)
     {
-        bool ended = false;
+        int choice = e.Parts[index].Choice;
         foreach (TagScanner scanner in _scanners)
         {
             if (scanner.Choice != choice || (only != PartKind.Finish && scanner.Kind != only)) continue;
-            if (scanner.Pending.Length == 0 && scanner.InText) continue;
-            EndOne(scanner, end, e);
-            ended = true;
+            if (scanner.Pending.Length > 0 || !scanner.InText) EndOne(scanner, end, e, index);
         }
-
-        return ended;
     }
 
     /// <summary>Decides everything that is pending in one channel; what has to be said goes before the event at hand, or into the envelope.</summary>
-    private void EndOne(TagScanner scanner, ScanEnd end, ChatEvent? e)
+    private void EndOne(TagScanner scanner, ScanEnd end, ChatEvent? e, int index)
     {
         int pending = scanner.Pending.Length;
         bool detached = pending > 0 && scanner.Spans.Count == 0;
@@ -227,14 +215,14 @@ public abstract class TextTagStage : RepairStage, IDisposable
         _held.Cut(scanner.Spans);
         if (e is not null)
         {
-            _writer.AddBefore(e, scanner.Choice, _pieces, kept);
+            _writer.AddAhead(e, index, scanner, _pieces, kept);
             return;
         }
 
         _held.Release(Next);
         if (_envelope is null) return;
         _envelope.BecomeEnvelope();
-        _writer.AddBefore(_envelope, scanner.Choice, _pieces, kept);
+        _writer.AddTo(_envelope, scanner, _pieces, kept);
         if (_envelope.Parts.Length > 0) Next.Push(_envelope);
     }
 
@@ -242,7 +230,7 @@ public abstract class TextTagStage : RepairStage, IDisposable
     {
         foreach (TagScanner scanner in _scanners)
         {
-            if (scanner.Pending.Length > 0 || !scanner.InText) EndOne(scanner, ScanEnd.Cut, null);
+            if (scanner.Pending.Length > 0 || !scanner.InText) EndOne(scanner, ScanEnd.Cut, null, 0);
         }
 
         _held.Release(Next);
@@ -254,7 +242,7 @@ public abstract class TextTagStage : RepairStage, IDisposable
         {
             if (scanner.Pending.Length == 0 || (doubtfulOnly && !scanner.IsDoubtful)) continue;
             if (!Observes) Note("time", RepairAction.LetGo, scanner, scanner.Pending.Length);
-            EndOne(scanner, ScanEnd.NoRoom, null);
+            EndOne(scanner, ScanEnd.NoRoom, null, 0);
         }
 
         _held.Release(Next);

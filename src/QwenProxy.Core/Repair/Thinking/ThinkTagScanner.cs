@@ -8,6 +8,7 @@ namespace QwenProxy.Core.Repair.Thinking;
 internal sealed class ThinkTagScanner(int choice, Action<string, int> note) : TagScanner(PartKind.Content, choice)
 {
     private const int MaxNewlinesAfter = 2;
+    private const int MaxNewlinesBefore = 4;
 
     private enum State
     {
@@ -71,14 +72,19 @@ internal sealed class ThinkTagScanner(int choice, Action<string, int> note) : Ta
     {
         int tag = at;
         while (tag < work.Length && work[tag] is (byte)'\n' or (byte)'\r') tag++;
-        bool newlinesWait = !ThinkingSeen && tag - at <= 4;
-        if (tag == work.Length)
+        if (tag > at && ThinkingSeen)
         {
-            if (end == ScanEnd.Open && newlinesWait) return at;
             pieces.Text(Kind, work[at..tag]);
             return tag;
         }
 
+        if (tag - at > MaxNewlinesBefore || (tag == work.Length && end != ScanEnd.Open))
+        {
+            _state = State.Answer;
+            return at;
+        }
+
+        if (tag == work.Length) return at;
         Match match = OpenTag(work[tag..], out int length);
         if (match == Match.Maybe && end == ScanEnd.Open) return at;
         if (match != Match.Yes)

@@ -34,8 +34,8 @@ internal readonly ref struct CallOpening
     /// <summary>Bytes up to the arguments.</summary>
     public int Length { get; private init; }
 
-    /// <summary>The call stands in <c>&lt;tool_call&gt;</c>.</summary>
-    public bool Wrapped { get; private init; }
+    /// <summary>The arguments are a member of an object that has to close behind them.</summary>
+    public bool InObject { get; private init; }
 
     /// <summary>The arguments, for <see cref="CallForm.Whole"/>.</summary>
     public ReadOnlySpan<byte> Arguments { get; private init; }
@@ -76,7 +76,7 @@ internal readonly ref struct CallOpening
         if (!tools.Has(declared)) return Match.No;
         at += close + 1;
         int body = at + TagMatch.Space(text[at..]);
-        opening = new CallOpening { Name = declared, Form = CallForm.Function, Length = body, Wrapped = wrapped };
+        opening = new CallOpening { Name = declared, Form = CallForm.Function, Length = body };
         if (body == text.Length) return end == ScanEnd.Stopped && wrapped ? Match.Yes : Match.Maybe;
         ReadOnlySpan<byte> next = text[body..];
         if (next[0] == '{')
@@ -157,7 +157,7 @@ internal readonly ref struct CallOpening
 
     private static Match Begin(ReadOnlySpan<byte> text, int at, string name, out CallOpening opening)
     {
-        opening = new CallOpening { Name = name, Form = text[at] == '"' ? CallForm.JsonInString : CallForm.Json, Length = at, Wrapped = true };
+        opening = new CallOpening { Name = name, Form = text[at] == '"' ? CallForm.JsonInString : CallForm.Json, Length = at, InObject = true };
         if (text[at] == '{') return ArgumentsBegin(text[at..]);
         if (text[at] != '"') return Match.No;
         if (at + 1 == text.Length) return Match.Maybe;
@@ -190,7 +190,7 @@ internal readonly ref struct CallOpening
         opening = default;
         if (name is null || !tools.Has(name)) return Match.No;
         ReadOnlySpan<byte> json = arguments.IsEmpty ? "{}"u8 : arguments.In(text);
-        opening = new CallOpening { Name = name, Form = CallForm.Whole, Length = at + 1, Wrapped = true, Arguments = json };
+        opening = new CallOpening { Name = name, Form = CallForm.Whole, Length = at + 1, Arguments = json };
         if (!arguments.IsEmpty) return Match.Yes;
         ReadOnlySpan<byte> next = text[(at + 1)..];
         next = next[TagMatch.Space(next)..];

@@ -21,7 +21,8 @@ internal sealed class LeakedCallScanner(PartKind kind, int choice, DeclaredTools
     private State _state;
     private CodeSpans _code;
     private int _index;
-    private bool _hermes;
+    private bool _inObject;
+    private bool _skipping;
 
     public override bool InText => _state == State.Text;
 
@@ -97,7 +98,8 @@ internal sealed class LeakedCallScanner(PartKind kind, int choice, DeclaredTools
     private void Begin(in CallOpening opening, PieceList pieces)
     {
         _index = calls.Start(pieces, Kind, opening);
-        _hermes = opening.Form is CallForm.Whole or CallForm.JsonInString || (opening.Form == CallForm.Json && opening.Wrapped);
+        _inObject = opening.InObject;
+        _skipping = false;
         switch (opening.Form)
         {
             case CallForm.Function:
@@ -182,7 +184,7 @@ internal sealed class LeakedCallScanner(PartKind kind, int choice, DeclaredTools
         if (_arguments.IsOver)
         {
             calls.Incomplete |= !_arguments.IsComplete;
-            _state = _hermes ? State.AfterArguments : State.AfterCall;
+            _state = _inObject ? State.AfterArguments : State.AfterCall;
         }
 
         return at;
@@ -200,7 +202,8 @@ internal sealed class LeakedCallScanner(PartKind kind, int choice, DeclaredTools
             return at + 1;
         }
 
-        if (work[at] is not ((byte)',' or (byte)'"' or (byte)':'))
+        _skipping |= work[at] == ',';
+        if (!_skipping || work[at] == '<')
         {
             _state = State.AfterCall;
             return at;
@@ -217,11 +220,11 @@ internal sealed class LeakedCallScanner(PartKind kind, int choice, DeclaredTools
         bool open = end == ScanEnd.Open;
         pieces.Break();
         if (rest.IsEmpty && end != ScanEnd.NoRoom) return open ? start : at;
-        if (!rest.IsEmpty && _hermes && rest[0] == '}') return at + 1;
+        if (!rest.IsEmpty && _inObject && rest[0] == '}') return at + 1;
         foreach (string tag in (ReadOnlySpan<string>)["</tool_call>", "</function>"])
         {
             if (!StartsWith(rest, tag)) continue;
-            _hermes = false;
+            _inObject = false;
             return at + tag.Length;
         }
 
