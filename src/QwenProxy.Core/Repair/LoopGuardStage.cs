@@ -58,7 +58,8 @@ public sealed class LoopGuardStage(RepairContext context, RepairMode mode) : Rep
         if (!watch.Loops(e.Text(part), out int period)) return false;
         string channel = part.Kind == PartKind.Content ? "content" : "reasoning";
         bool observes = mode == RepairMode.Observe;
-        context.Report.Note(Name, "loop", observes ? RepairAction.Observed : RepairAction.Added, $"{part.Choice}/{channel}", period, $"period={period}");
+        context.Report.Note(Name, "loop", observes ? RepairAction.Observed : RepairAction.Added, $"{part.Choice}/{channel}", period,
+            $"period={period}");
         return !observes;
     }
 

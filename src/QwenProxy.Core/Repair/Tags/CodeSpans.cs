@@ -38,7 +38,8 @@ internal struct CodeSpans
     // A run that is still growing counts as what it would be if it ended here.
     private readonly bool InInline => _runMark == '`' && _runLength > 0 ? _runLength != _inlineLength : _inlineLength > 0;
 
-    /// <summary>Walks on from <paramref name="at"/> to the next '&lt;' and returns its place, or the text's length. The '&lt;' itself is not taken.</summary>
+    /// <summary>Walks on from <paramref name="at"/> to the next '&lt;' and returns its place, or the text's length. The '&lt;' itself is not
+    /// taken.</summary>
     public int Advance(ReadOnlySpan<byte> text, int at)
     {
         while (at < text.Length)
@@ -93,7 +94,7 @@ internal struct CodeSpans
     {
         if (_textOnLine) return;
         if (value is (byte)' ' or (byte)'\t') _indent += _lineHadMark ? 0 : value == '\t' ? 4 : 1;
-        else if (value is (byte)'>' or (byte)'-' or (byte)'*' or (byte)'+' or (byte)'.' or (byte)')' || char.IsAsciiDigit((char)value)) _lineHadMark = true;
+        else if (">-*+.)0123456789"u8.Contains(value)) _lineHadMark = true;
         else if (value != '\r') _textOnLine = true;
     }
 
@@ -126,7 +127,8 @@ internal struct CodeSpans
         _quotedTag = false;
     }
 
-    /// <summary>A single backtick that is never closed must not hide the rest of the answer: it ends with its line, or, once it quoted a tag, with its paragraph.</summary>
+    /// <summary>A single backtick that is never closed must not hide the rest of the answer: it ends with its line, or, once it quoted a tag,
+    /// with its paragraph.</summary>
     private void EndLine()
     {
         if (_inlineLength >= 3 && _fenceLength == 0)

@@ -41,7 +41,8 @@ internal sealed class EventWriter
     }
 
     /// <summary>Says the pieces in an envelope.</summary>
-    public void AddTo(ChatEvent envelope, TagScanner scanner, PieceList pieces, int skip) => Add(envelope, PartPlace.Before, scanner.Choice, pieces, 0, skip);
+    public void AddTo(ChatEvent envelope, TagScanner scanner, PieceList pieces, int skip) =>
+        Add(envelope, PartPlace.Before, scanner.Choice, pieces, 0, skip);
 
     public void AddAfter(ChatEvent e, PartKind kind, int choice, ReadOnlySpan<byte> text)
     {

@@ -41,7 +41,8 @@ internal abstract class TagScanner(PartKind kind, int choice) : IDisposable
     /// <summary>The quick way out: true when the text holds nothing of interest; it is then counted as read.</summary>
     public abstract bool PassesWhole(ReadOnlySpan<byte> text);
 
-    /// <summary>Reads as much as can be decided and returns how much that was; with any end but <see cref="ScanEnd.Open"/> that is all of it.</summary>
+    /// <summary>Reads as much as can be decided and returns how much that was; with any end but <see cref="ScanEnd.Open"/> that is all of
+    /// it.</summary>
     public abstract int Scan(ReadOnlySpan<byte> work, ScanEnd end, PieceList pieces);
 
     public virtual void Dispose() => Pending.Dispose();

@@ -98,7 +98,8 @@ public abstract class TextTagStage : RepairStage, IDisposable
     private protected virtual bool TakesOut(ChatEvent chatEvent, int index) => false;
 
     /// <summary>Says a text behind the event; what the event says later moves behind it.</summary>
-    private protected void AddAfter(ChatEvent chatEvent, PartKind kind, int choice, ReadOnlySpan<byte> text) => _writer.AddAfter(chatEvent, kind, choice, text);
+    private protected void AddAfter(ChatEvent chatEvent, PartKind kind, int choice, ReadOnlySpan<byte> text) =>
+        _writer.AddAfter(chatEvent, kind, choice, text);
 
     private void Visit(ChatEvent e, int index)
     {
@@ -122,7 +123,8 @@ public abstract class TextTagStage : RepairStage, IDisposable
     private static ScanEnd EndOf(ChatEvent e, in EventPart finish)
     {
         ReadOnlySpan<byte> reason = e.Text(finish);
-        return reason.SequenceEqual("stop"u8) || reason.SequenceEqual("tool_calls"u8) || reason.SequenceEqual("function_call"u8) ? ScanEnd.Stopped : ScanEnd.Cut;
+        bool done = reason.SequenceEqual("stop"u8) || reason.SequenceEqual("tool_calls"u8) || reason.SequenceEqual("function_call"u8);
+        return done ? ScanEnd.Stopped : ScanEnd.Cut;
     }
 
     private void VisitText(ChatEvent e, int index, TagScanner scanner)

@@ -119,9 +119,14 @@ internal sealed class ThinkTagScanner(int choice, Action<string, int> note) : Ta
         return At(text, "</thinking>"u8);
     }
 
-    private static Match At(ReadOnlySpan<byte> text, ReadOnlySpan<byte> tag) => text.StartsWith(tag) ? Match.Yes : tag.StartsWith(text) ? Match.Maybe : Match.No;
+    private static Match At(ReadOnlySpan<byte> text, ReadOnlySpan<byte> tag)
+    {
+        if (text.StartsWith(tag)) return Match.Yes;
+        return tag.StartsWith(text) ? Match.Maybe : Match.No;
+    }
 
-    /// <summary>The answer is told apart from thinking only by a closing tag that nothing opened; an opening tag in the middle is being talked about.</summary>
+    /// <summary>The answer is told apart from thinking only by a closing tag that nothing opened; an opening tag in the middle is being talked
+    /// about.</summary>
     private int ReadAnswer(ReadOnlySpan<byte> work, int start, ScanEnd end, PieceList pieces)
     {
         int at = start;
@@ -216,7 +221,8 @@ internal sealed class ThinkTagScanner(int choice, Action<string, int> note) : Ta
         }
     }
 
-    /// <summary>A closing tag in a fence is quoted, unless it stands on its own line with a blank line behind it: then the fence was left open.</summary>
+    /// <summary>A closing tag in a fence is quoted, unless it stands on its own line with a blank line behind it: then the fence was left
+    /// open.</summary>
     private Match IsEnd(ReadOnlySpan<byte> after, ScanEnd end)
     {
         if (!_code.QuotesHere) return Match.Yes;

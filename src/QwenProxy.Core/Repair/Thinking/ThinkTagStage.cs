@@ -5,7 +5,8 @@ using QwenProxy.Wire;
 namespace QwenProxy.Core.Repair.Thinking;
 
 /// <summary>
-/// Makes thinking of what stands between <c>&lt;think&gt;</c> tags at the start of the content, takes out a closing tag that nothing opened (text already
+/// Makes thinking of what stands between <c>&lt;think&gt;</c> tags at the start of the content, takes out a closing tag that nothing opened
+/// (text already
 /// shown stays text), and shows thinking that upstream sends in two fields at once in one of them, <c>reasoning_content</c>.
 /// </summary>
 public sealed class ThinkTagStage(RepairContext context, RepairMode mode) : TextTagStage(context, mode)

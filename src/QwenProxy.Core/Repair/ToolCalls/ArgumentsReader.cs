@@ -35,7 +35,8 @@ internal sealed class ArgumentsReader : IDisposable
 
     public void Dispose() => _out.Dispose();
 
-    /// <summary>Raw line ends inside a string, which small models write, become escapes. A tag outside any string means that brackets are missing.</summary>
+    /// <summary>Raw line ends inside a string, which small models write, become escapes. A tag outside any string means that brackets are
+    /// missing.</summary>
     private int TakePlain(ReadOnlySpan<byte> text)
     {
         for (int i = 0; i < text.Length; i++)

@@ -115,7 +115,12 @@ internal readonly ref struct CallOpening
             if (isArguments && name is not null) return Begin(text, at, name, out opening);
             int valueEnd = JsonScanner.SkipValue(text, at);
             // A number at the very end may go on; a string or an object has its own end.
-            if (valueEnd < 0 || valueEnd == text.Length) return IsDeadName(text[at..], member, tools) ? Match.No : valueEnd < 0 ? ValueMayGoOn(text[at..]) : Match.Maybe;
+            if (valueEnd < 0 || valueEnd == text.Length)
+            {
+                if (IsDeadName(text[at..], member, tools)) return Match.No;
+                return valueEnd < 0 ? ValueMayGoOn(text[at..]) : Match.Maybe;
+            }
+
             if (member.SequenceEqual("name"u8))
             {
                 if (text[at] != '"') return Match.No;
@@ -153,7 +158,7 @@ internal readonly ref struct CallOpening
         member.SequenceEqual("name"u8) && (value[0] != '"' || !tools.AnyStartsWith(value[1..].TrimEnd((byte)'"')));
 
     private static Match ValueMayGoOn(ReadOnlySpan<byte> value) =>
-        value[0] is (byte)'"' or (byte)'{' or (byte)'[' or (byte)'-' or (byte)'t' or (byte)'f' or (byte)'n' || char.IsAsciiDigit((char)value[0]) ? Match.Maybe : Match.No;
+        "\"{[-tfn0123456789"u8.Contains(value[0]) ? Match.Maybe : Match.No;
 
     private static Match Begin(ReadOnlySpan<byte> text, int at, string name, out CallOpening opening)
     {

@@ -47,7 +47,8 @@ internal sealed class DeclaredTools
 
     public bool Has(string name) => _tools.ContainsKey(name);
 
-    public bool HasParameter(string tool, string parameter) => _tools.TryGetValue(tool, out Dictionary<string, JsonTypes>? known) && known.ContainsKey(parameter);
+    public bool HasParameter(string tool, string parameter) => _tools.TryGetValue(tool, out Dictionary<string, JsonTypes>? known) &&
+        known.ContainsKey(parameter);
 
     /// <summary>The allowed types; <see cref="JsonTypes.None"/> where the schema says nothing.</summary>
     public JsonTypes TypesOf(string tool, string parameter) =>
@@ -68,7 +69,8 @@ internal sealed class DeclaredTools
     {
         if (tool.ValueKind != JsonValueKind.Object) return;
         JsonElement function = tool.TryGetProperty("function", out JsonElement inner) && inner.ValueKind == JsonValueKind.Object ? inner : tool;
-        if (!function.TryGetProperty("name", out JsonElement name) || name.ValueKind != JsonValueKind.String || name.GetString() is not { Length: > 0 } text) return;
+        if (!function.TryGetProperty("name", out JsonElement name) || name.ValueKind != JsonValueKind.String ||
+            name.GetString() is not { Length: > 0 } text) return;
         Dictionary<string, JsonTypes> parameters = new(StringComparer.Ordinal);
         if (function.TryGetProperty("parameters", out JsonElement schema)) AddParameters(schema, schema, parameters, 0);
         if (_tools.TryAdd(text, parameters)) _names.Add(Encoding.UTF8.GetBytes(text));
@@ -85,7 +87,11 @@ internal sealed class DeclaredTools
             }
         }
 
-        if (schema.TryGetProperty("$ref", out JsonElement reference) && Resolve(root, reference) is { } target) AddParameters(root, target, into, depth + 1);
+        if (schema.TryGetProperty("$ref", out JsonElement reference) && Resolve(root, reference) is { } target)
+        {
+            AddParameters(root, target, into, depth + 1);
+        }
+
         foreach (string union in (ReadOnlySpan<string>)["anyOf", "oneOf", "allOf"])
         {
             if (!schema.TryGetProperty(union, out JsonElement branches) || branches.ValueKind != JsonValueKind.Array) continue;
@@ -106,7 +112,11 @@ internal sealed class DeclaredTools
             }
         }
 
-        if (schema.TryGetProperty("$ref", out JsonElement reference) && Resolve(root, reference) is { } target) types |= TypesIn(root, target, depth + 1);
+        if (schema.TryGetProperty("$ref", out JsonElement reference) && Resolve(root, reference) is { } target)
+        {
+            types |= TypesIn(root, target, depth + 1);
+        }
+
         foreach (string union in (ReadOnlySpan<string>)["anyOf", "oneOf", "allOf"])
         {
             if (!schema.TryGetProperty(union, out JsonElement branches) || branches.ValueKind != JsonValueKind.Array) continue;
@@ -158,7 +168,8 @@ internal sealed class DeclaredTools
     /// <summary>Only references inside the same schema, as agents write them: <c>#/$defs/Name</c>.</summary>
     private static JsonElement? Resolve(JsonElement root, JsonElement reference)
     {
-        if (reference.ValueKind != JsonValueKind.String || reference.GetString() is not { } path || !path.StartsWith("#/", StringComparison.Ordinal)) return null;
+        if (reference.ValueKind != JsonValueKind.String || reference.GetString() is not { } path ||
+            !path.StartsWith("#/", StringComparison.Ordinal)) return null;
         JsonElement at = root;
         foreach (string step in path[2..].Split('/'))
         {

@@ -4,7 +4,8 @@ using QwenProxy.Core.Repair.Tags;
 namespace QwenProxy.Core.Repair.ToolCalls;
 
 /// <summary>Reads one channel's text and takes leaked calls out of it, whatever the cuts between events.</summary>
-internal sealed class LeakedCallScanner(PartKind kind, int choice, DeclaredTools tools, LeakedCalls calls, int holdLimitBytes) : TagScanner(kind, choice)
+internal sealed class LeakedCallScanner(PartKind kind, int choice, DeclaredTools tools, LeakedCalls calls, int holdLimitBytes)
+    : TagScanner(kind, choice)
 {
     private enum State
     {

@@ -5,7 +5,8 @@ namespace QwenProxy.Core.Repair.ToolCalls;
 
 /// <summary>
 /// Makes real tool calls of calls that upstream let through as text or thinking: <c>&lt;tool_call&gt;{json}&lt;/tool_call&gt;</c>, the same around
-/// <c>&lt;function=NAME&gt;&lt;parameter=K&gt;…</c>, the bare form, and forms left open. Only for tools the request declares; calls in code stay text.
+/// <c>&lt;function=NAME&gt;&lt;parameter=K&gt;…</c>, the bare form, and forms left open. Only for tools the request declares; calls in code stay
+/// text.
 /// Without declared tools every event passes untouched. Put it before <see cref="ToolDeltaStage"/>, which settles the indexes of mixed calls.
 /// </summary>
 /// <param name="context">Gives the declared tools, the limit and the report.</param>
@@ -80,7 +81,8 @@ internal sealed class LeakedCalls(int choice, Func<string> mintId, RepairReport 
         Made++;
         pieces.StartCall(index, mintId(), opening.Name);
         string channel = kind == PartKind.Content ? "content" : "reasoning";
-        report.Note("leaked-calls", $"leaked-{opening.Form}", observes ? RepairAction.Observed : RepairAction.Converted, $"{choice}/{channel}", opening.Length);
+        report.Note("leaked-calls", $"leaked-{opening.Form}", observes ? RepairAction.Observed : RepairAction.Converted, $"{choice}/{channel}",
+            opening.Length);
         return index;
     }
 }

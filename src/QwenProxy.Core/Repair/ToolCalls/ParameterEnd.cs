@@ -11,7 +11,8 @@ internal static class ParameterEnd
     /// <param name="text">From a '&lt;' on.</param>
     /// <param name="atLineStart">The '&lt;' begins a line.</param>
     /// <param name="length">How many bytes the closing tag itself takes; 0 when the parameter was left open and the next tag is not its own.</param>
-    public static Match At(ReadOnlySpan<byte> text, bool atLineStart, DeclaredTools tools, string tool, HashSet<string> seen, bool isLast, out int length)
+    public static Match At(ReadOnlySpan<byte> text, bool atLineStart, DeclaredTools tools, string tool, HashSet<string> seen, bool isLast,
+        out int length)
     {
         length = 0;
         if (TagMatch.At(text, "</parameter>"u8) is not Match.No and var close)

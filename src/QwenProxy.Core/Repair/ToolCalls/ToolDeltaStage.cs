@@ -210,7 +210,8 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
             return;
         }
 
-        e.Add(PartPlace.Before, PartKind.ToolCall, call.Choice, arguments, call.Index, withName ? call.IdText : null, withName ? call.NameText : null);
+        string? id = withName ? call.IdText : null;
+        e.Add(PartPlace.Before, PartKind.ToolCall, call.Choice, arguments, call.Index, id, withName ? call.NameText : null);
     }
 
     private void SetArguments(ChatEvent e, int index, string rule, ReadOnlySpan<byte> json)
@@ -232,5 +233,6 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
         _envelope.CopyFrom(e);
     }
 
-    private void Note(string rule, RepairAction action, int bytes) => context.Report.Note(Name, rule, _observes ? RepairAction.Observed : action, "tools", bytes);
+    private void Note(string rule, RepairAction action, int bytes) =>
+        context.Report.Note(Name, rule, _observes ? RepairAction.Observed : action, "tools", bytes);
 }

@@ -45,7 +45,8 @@ internal sealed class RepairRun : IEventSink
         UnifyReasoning = unify,
     };
 
-    public static RepairRun Of(string sse, RepairContext context, Func<RepairContext, RepairStage[]> stages, Action<RepairChain, int>? afterEvent = null)
+    public static RepairRun Of(
+        string sse, RepairContext context, Func<RepairContext, RepairStage[]> stages, Action<RepairChain, int>? afterEvent = null)
     {
         RepairRun run = new() { Context = context };
         RepairChain chain = new(stages(context), run);
@@ -83,7 +84,8 @@ internal sealed class RepairRun : IEventSink
     private static string Show(JsonElement call) =>
         $"{call.GetProperty("function").GetProperty("name").GetString()}({call.GetProperty("function").GetProperty("arguments").GetString()})";
 
-    private string Field(string name) => Message.TryGetProperty(name, out JsonElement text) && text.ValueKind == JsonValueKind.String ? text.GetString()! : "";
+    private string Field(string name) => Message.TryGetProperty(name, out JsonElement text) && text.ValueKind == JsonValueKind.String
+        ? text.GetString()! : "";
 }
 
 /// <summary>Writes upstream streams of our own making.</summary>

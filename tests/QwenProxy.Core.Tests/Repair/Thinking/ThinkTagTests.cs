@@ -16,7 +16,8 @@ public sealed class ThinkTagTests
         { "<thinking>\nI look.\n</thinking>\n\nThe answer.", "I look.", "The answer." },
         { "\n<think>\r\nI look.\r\n</think>\r\n\r\nThe answer.", "I look.", "The answer." },
         { "<think>\n\n</think>\n\nThe answer.", "", "The answer." },
-        { "<think>a < b, the `</think>` tag\n\nand more\n</think>\nyes </think> stays", "a < b, the `</think>` tag\n\nand more", "yes </think> stays" },
+        { "<think>a < b, the `</think>` tag\n\nand more\n</think>\nyes </think> stays", "a < b, the `</think>` tag\n\nand more",
+            "yes </think> stays" },
         { "<think>\n```\n</think>\n```\nend\n</think>\n\nok", "```\n</think>\n```\nend", "ok" },
         { "<think>\n```\nopen fence\n</think>\n\nok", "```\nopen fence", "ok" },
         { "<think>never closed 😀", "never closed 😀", "" },
@@ -82,7 +83,8 @@ public sealed class ThinkTagTests
         string sse = Sse.Delta("\"role\":\"assistant\",\"content\":\"<think>a</think>b\"", "stop") + "data: [DONE]\n\n";
         RepairRun run = Run(sse);
         Assert.Equal("b|a||stop", run.Seen);
-        Assert.True(run.Stream.IndexOf("\"reasoning_content\":\"a\"", StringComparison.Ordinal) < run.Stream.IndexOf("\"content\":\"b\"", StringComparison.Ordinal));
+        Assert.True(run.Stream.IndexOf("\"reasoning_content\":\"a\"", StringComparison.Ordinal) < run.Stream.IndexOf("\"content\":\"b\"",
+            StringComparison.Ordinal));
         Assert.True(run.Stream.IndexOf("\"content\":\"b\"", StringComparison.Ordinal) < run.Stream.IndexOf("\"stop\"", StringComparison.Ordinal));
     }
 
@@ -109,7 +111,8 @@ public sealed class ThinkTagTests
     [Fact]
     public void MirroredReasoning_IsShownInOneField()
     {
-        string sse = Sse.Delta("\"reasoning\":\"a\\n\",\"reasoning_content\":\"a\\n\"") + Sse.Delta("\"reasoning_content\":\"b\",\"reasoning\":\"b\"") + Sse.Text("c") + Sse.End();
+        string sse = Sse.Delta("\"reasoning\":\"a\\n\",\"reasoning_content\":\"a\\n\"") +
+            Sse.Delta("\"reasoning_content\":\"b\",\"reasoning\":\"b\"") + Sse.Text("c") + Sse.End();
         RepairRun run = Run(sse);
         Assert.Equal("c|a\nb||stop", run.Seen);
         Assert.DoesNotContain("\"reasoning\":\"", run.Stream, StringComparison.Ordinal);
@@ -129,7 +132,8 @@ public sealed class ThinkTagTests
     [Fact]
     public void TwoChoices_AreSplitSeparately()
     {
-        string sse = Sse.Delta("\"content\":\"<thi\"", null, 0) + Sse.Delta("\"content\":\"x < \"", null, 1) + Sse.Delta("\"content\":\"y\"", null, 1) +
+        string sse = Sse.Delta("\"content\":\"<thi\"", null, 0) + Sse.Delta("\"content\":\"x < \"", null, 1) +
+            Sse.Delta("\"content\":\"y\"", null, 1) +
             Sse.Delta("\"content\":\"nk>a</think>b\"", null, 0) + Sse.Delta("", "stop", 1) + Sse.Delta("", "stop", 0) + "data: [DONE]\n\n";
         RepairRun run = Run(sse);
         Assert.Equal("b|a||stop", run.Seen);

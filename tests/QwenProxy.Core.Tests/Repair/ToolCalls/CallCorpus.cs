@@ -11,33 +11,44 @@ internal sealed class CallCorpus(int seed)
 
     private static readonly string[] Prose =
     [
-        "I will look at the file first.", "Let me check this.\n\n", "Die Prüfung läuft.", "先看一下文件。", "If a < b then c > d.", "Use `x << 2` here.", "", "\n",
+        "I will look at the file first.", "Let me check this.\n\n", "Die Prüfung läuft.", "先看一下文件。", "If a < b then c > d.", "Use `x << 2` here.", "",
+            "\n",
         "Steps:\n1. read\n2. write\n", "The set is {a, b}. ", "```py\nif a < b:\n    pass\n```\n", "It's 5 o'clock: ",
     ];
 
     private static readonly string[] Values =
     [
-        "src/main.rs", "", "a", "line one\nline two\n", "{\"json\": [1, 2]}", "<div class=\"x\">\n  <p>1 < 2</p>\n</div>", "say \"hi\" \\ back\\slash", "汉字 😀 é", "\ttab\r\nwin\r\n",
-        "</parameter> in the middle", "<tool_call> quoted </tool_call> text", "a\n\nb\n\n", "#!/bin/sh\ncat <<EOF\n$x\nEOF\n", "true", "42", "null", "  padded  ", "<parameter=odd> x",
+        "src/main.rs", "", "a", "line one\nline two\n", "{\"json\": [1, 2]}", "<div class=\"x\">\n  <p>1 < 2</p>\n</div>",
+            "say \"hi\" \\ back\\slash", "汉字 😀 é", "\ttab\r\nwin\r\n",
+        "</parameter> in the middle", "<tool_call> quoted </tool_call> text", "a\n\nb\n\n", "#!/bin/sh\ncat <<EOF\n$x\nEOF\n", "true", "42", "null",
+            "  padded  ", "<parameter=odd> x",
         "<function=read_file>", "``` fence ```", "C:\\temp\\new", "\u0001control", "ends with <", "</para",
     ];
 
     private static readonly string[] Mentions =
     [
-        "The model writes <tool_call> tags.", "`<tool_call>{\"name\": \"read_file\", \"arguments\": {\"path\": \"a\"}}</tool_call>`", "use <function=read_file> for that",
-        "```xml\n<function=read_file>\n<parameter=path>\na\n</parameter>\n</function>\n```", "<tool_call>{\"name\": \"nope\", \"arguments\": {\"path\": \"a\"}}</tool_call>",
-        "<function=nope>\n<parameter=path>\na\n</parameter>\n</function>", "<tool_call>{\"name\": \"read_file\", \"arguments\": {...}}</tool_call>", "a <b c> d </b>", "x << 3 <= y <",
-        "<function>read_file</function>", "\"<function=list_all></function>\"", "    <function=list_all></function>\n", "</tool_call></function></parameter>", "<?xml version=\"1.0\"?><tool/>",
+        "The model writes <tool_call> tags.", "`<tool_call>{\"name\": \"read_file\", \"arguments\": {\"path\": \"a\"}}</tool_call>`",
+            "use <function=read_file> for that",
+        "```xml\n<function=read_file>\n<parameter=path>\na\n</parameter>\n</function>\n```",
+            "<tool_call>{\"name\": \"nope\", \"arguments\": {\"path\": \"a\"}}</tool_call>",
+        "<function=nope>\n<parameter=path>\na\n</parameter>\n</function>", "<tool_call>{\"name\": \"read_file\", \"arguments\": {...}}</tool_call>",
+            "a <b c> d </b>", "x << 3 <= y <",
+        "<function>read_file</function>", "\"<function=list_all></function>\"", "    <function=list_all></function>\n",
+            "</tool_call></function></parameter>", "<?xml version=\"1.0\"?><tool/>",
         "~~~\n<tool_call>\n<function=list_all>\n</function>\n</tool_call>\n~~~\n", "<tool_call>\nsome words\n</tool_call>", "the </tool_call> end",
     ];
 
     private readonly Random _random = new(seed);
 
     public const string Tools = """
-        [{"type":"function","function":{"name":"read_file","parameters":{"type":"object","properties":{"path":{"type":"string"},"limit":{"type":"integer"},"deep":{"type":"boolean"}}}}},
-         {"type":"function","function":{"name":"write_file","parameters":{"type":"object","properties":{"path":{"type":"string"},"content":{"type":"string"},"tags":{"type":"array"}}}}},
-         {"type":"function","function":{"name":"run_command","parameters":{"type":"object","properties":{"command":{"type":"string"},"timeout":{"type":["number","null"]},"env":{"type":"object"}}}}},
-         {"type":"function","function":{"name":"list_all","parameters":{"type":"object","properties":{}}}}]
+        [{"type":"function","function":{"name":"read_file","parameters":{"type":"object",
+           "properties":{"path":{"type":"string"},"limit":{"type":"integer"},"deep":{"type":"boolean"}}}}},
+         {"type":"function","function":{"name":"write_file","parameters":{"type":"object",
+           "properties":{"path":{"type":"string"},"content":{"type":"string"},"tags":{"type":"array"}}}}},
+         {"type":"function","function":{"name":"run_command","parameters":{"type":"object",
+           "properties":{"command":{"type":"string"},"timeout":{"type":["number","null"]},"env":{"type":"object"}}}}},
+         {"type":"function","function":{"name":"list_all","parameters":{"type":"object",
+           "properties":{}}}}]
         """;
 
     public sealed record Call(string Name, Dictionary<string, string> Parameters)
@@ -97,7 +108,8 @@ internal sealed class CallCorpus(int seed)
 
     public string Words() => string.Concat(Enumerable.Range(0, 1 + Next(3)).Select(_ => Pick(Prose)));
 
-    public string Negative() => string.Concat(Enumerable.Range(0, 1 + Next(3)).Select(_ => Pick(Prose).TrimEnd('\n') + "\n\n" + Pick(Mentions) + "\n"));
+    public string Negative() => string.Concat(Enumerable.Range(0, 1 + Next(3)).Select(_ => Pick(Prose).TrimEnd('\n') + "\n\n" + Pick(Mentions) +
+        "\n"));
 
     public string[] Cut(string text)
     {

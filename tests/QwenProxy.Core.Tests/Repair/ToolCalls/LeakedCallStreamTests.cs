@@ -17,7 +17,8 @@ public sealed class LeakedCallStreamTests
     {
         int ids = 0;
         string Mint() => $"call_{++ids}";
-        return [new ThinkTagStage(c, RepairMode.On), new LeakedCallStage(c, RepairMode.On, Mint), new ToolDeltaStage(c, RepairMode.On, Mint), new LoopGuardStage(c, RepairMode.On)];
+        return [new ThinkTagStage(c, RepairMode.On), new LeakedCallStage(c, RepairMode.On, Mint), new ToolDeltaStage(c, RepairMode.On, Mint),
+            new LoopGuardStage(c, RepairMode.On)];
     }
 
     [Fact]
@@ -70,7 +71,8 @@ public sealed class LeakedCallStreamTests
     [Fact]
     public void TimeIsUpForAPossibleTag_TextPassesInOrder_AndALaterCallIsStillFound()
     {
-        string sse = Sse.Text("a <") + Sse.Text("b <fu") + Sse.Text("nction=read_file>") + Sse.Text(" x <tool_call>") + Sse.Text("{\"name\":\"list_all\"}</tool_call>") + Sse.End();
+        string sse = Sse.Text("a <") + Sse.Text("b <fu") + Sse.Text("nction=read_file>") + Sse.Text(" x <tool_call>") +
+            Sse.Text("{\"name\":\"list_all\"}</tool_call>") + Sse.End();
         RepairRun run = RepairRun.Of(sse, RepairRun.NewContext(LeakedCallTests.Tools), All, (chain, _) =>
         {
             chain.LetGo();
@@ -83,7 +85,8 @@ public sealed class LeakedCallStreamTests
     [Fact]
     public void SlowModel_AfterTheFirstLettersOfATag_IsWaitedFor()
     {
-        string[] tokens = ["Ok.\n", "<func", "tion", "=read", "_file", ">", "\n", "<", "parameter", "=path", ">", "\n", "a", "\n", "</", "parameter", ">", "\n</function>", "\n</tool_call>"];
+        string[] tokens = ["Ok.\n", "<func", "tion", "=read", "_file", ">", "\n", "<", "parameter", "=path", ">", "\n", "a", "\n", "</", "parameter",
+            ">", "\n</function>", "\n</tool_call>"];
         RepairRun run = RepairRun.Of(Sse.Stream(tokens), RepairRun.NewContext(LeakedCallTests.Tools), All, (chain, _) => chain.LetGo());
         Assert.Equal("Ok.\n||read_file({\"path\":\"a\"})|tool_calls", run.Seen);
     }
@@ -91,7 +94,8 @@ public sealed class LeakedCallStreamTests
     [Fact]
     public void HeldEventsOfAnotherChoice_KeepTheirOrder()
     {
-        string sse = Sse.Delta("\"content\":\"a <\"", null, 0) + Sse.Delta("\"content\":\"x\"", null, 1) + Sse.Delta("\"content\":\"y <t\"", null, 1) +
+        string sse = Sse.Delta("\"content\":\"a <\"", null, 0) + Sse.Delta("\"content\":\"x\"", null, 1) +
+            Sse.Delta("\"content\":\"y <t\"", null, 1) +
             Sse.Delta("\"content\":\" b\"", null, 0) + Sse.Delta("\"content\":\"z\"", "stop", 1) + Sse.Delta("", "stop", 0);
         Assert.Equal(sse, RepairRun.Of(sse, RepairRun.NewContext(LeakedCallTests.Tools), All).Stream);
     }
@@ -99,7 +103,8 @@ public sealed class LeakedCallStreamTests
     [Fact]
     public void WordsSaidWithoutAnEventAtHand_DoNotRepeatItsUsage()
     {
-        string sse = Sse.Text("<function=list_all></function> then <fu").Replace("\"usage\":null", "\"usage\":{\"total_tokens\":7}", StringComparison.Ordinal);
+        string sse = Sse.Text("<function=list_all></function> then <fu").Replace("\"usage\":null", "\"usage\":{\"total_tokens\":7}",
+            StringComparison.Ordinal);
         RepairRun run = RepairRun.Of(sse, RepairRun.NewContext(LeakedCallTests.Tools), All, (chain, _) => chain.LetGo());
         Assert.Equal(" then <fu||list_all({})|", run.Seen);
         Assert.Equal(2, run.Stream.Split("total_tokens").Length);
@@ -162,7 +167,8 @@ public sealed class LeakedCallStreamTests
     {
         string[] frames =
         [
-            Sse.Text("plain words, 汉字 and `code` "), Sse.Text("a < b "), Sse.Text("x\n"), Sse.Text("thinking", "reasoning_content"), Sse.Text("quote \\\" \n\t ok"),
+            Sse.Text("plain words, 汉字 and `code` "), Sse.Text("a < b "), Sse.Text("x\n"), Sse.Text("thinking", "reasoning_content"),
+                Sse.Text("quote \\\" \n\t ok"),
             Sse.Tool("{\"index\":0,\"id\":\"\",\"type\":\"function\",\"function\":{\"name\":\"\",\"arguments\":\"\\\"some text\\\",\"}}"),
         ];
         List<SseFrame> parsed = [.. frames.Select(Parse)];

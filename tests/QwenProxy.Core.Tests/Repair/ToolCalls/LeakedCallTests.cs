@@ -16,7 +16,8 @@ public sealed class LeakedCallTests
          {"type":"function","function":{"name":"list_all","parameters":{"type":"object","properties":{}}}}]
         """;
 
-    internal static RepairRun Run(string sse, string tools = Tools, int limit = 4096, Action<RepairChain, int>? afterEvent = null, RepairMode mode = RepairMode.On)
+    internal static RepairRun Run(string sse, string tools = Tools, int limit = 4096, Action<RepairChain, int>? afterEvent = null,
+        RepairMode mode = RepairMode.On)
     {
         int ids = 0;
         return RepairRun.Of(sse, RepairRun.NewContext(tools, limit), c => [new LeakedCallStage(c, mode, () => $"call_{++ids}")], afterEvent);
@@ -25,15 +26,18 @@ public sealed class LeakedCallTests
     public static TheoryData<string, string> Leaks => new()
     {
         { "<tool_call>\n{\"name\": \"read_file\", \"arguments\": {\"path\": \"a.txt\"}}\n</tool_call>", "|read_file({\"path\": \"a.txt\"})" },
-        { "Let me look.\n\n<tool_call>{\"name\":\"read_file\",\"arguments\":{\"path\":\"a\"}}</tool_call>", "Let me look.\n\n|read_file({\"path\":\"a\"})" },
+        { "Let me look.\n\n<tool_call>{\"name\":\"read_file\",\"arguments\":{\"path\":\"a\"}}</tool_call>",
+            "Let me look.\n\n|read_file({\"path\":\"a\"})" },
         { "<tool_call>{\"arguments\": {\"path\": \"a\"}, \"name\": \"read_file\"}</tool_call>", "|read_file({\"path\": \"a\"})" },
         { "<tool_call>{\"name\": \"read_file\", \"arguments\": {\"path\": \"a\"}}", "|read_file({\"path\": \"a\"})" },
         { "<tool_call>{\"name\": \"read_file\", \"arguments\": {\"path\": \"a\"}</tool_call>", "|read_file({\"path\": \"a\"})" },
         { "<tool_call>{\"name\": \"read_file\", \"arguments\": {\"options\": {\"x\": 1}</tool_call> ok", "ok|read_file({\"options\": {\"x\": 1}})" },
         { "<tool_call>{\"name\": \"list_all\"}</tool_call>", "|list_all({})" },
         { "<tool_call>{\"name\": \"list_all\", \"arguments\": {}}</tool_call>", "|list_all({})" },
-        { "<tool_call>{\"name\": \"read_file\", \"arguments\": \"{\\\"path\\\": \\\"\\u00e9\\ud83d\\ude00\\\\n\\\"}\"}</tool_call>", "|read_file({\"path\": \"é😀\\n\"})" },
-        { "<tool_call>{\"name\": \"write_file\", \"arguments\": {\"content\": \"line\nnext\ttab\"}}</tool_call>", "|write_file({\"content\": \"line\\nnext\\ttab\"})" },
+        { "<tool_call>{\"name\": \"read_file\", \"arguments\": \"{\\\"path\\\": \\\"\\u00e9\\ud83d\\ude00\\\\n\\\"}\"}</tool_call>",
+            "|read_file({\"path\": \"é😀\\n\"})" },
+        { "<tool_call>{\"name\": \"write_file\", \"arguments\": {\"content\": \"line\nnext\ttab\"}}</tool_call>",
+            "|write_file({\"content\": \"line\\nnext\\ttab\"})" },
         {
             "<tool_call>{\"name\":\"write_file\",\"arguments\":{\"content\":\"</tool_call></parameter> \\\"}}\\\" 汉字\"}}</tool_call>",
             "|write_file({\"content\":\"</tool_call></parameter> \\\"}}\\\" 汉字\"})"
@@ -53,7 +57,8 @@ public sealed class LeakedCallTests
             "<parameter=note>\nnull\n</parameter>\n<parameter=any>\n7\n</parameter>\n<parameter=mode>\nb\n</parameter>\n<parameter=free>\n9\n</parameter>\n</function>\n</tool_call>",
             "|read_file({\"path\":\"a\",\"limit\":12,\"ratio\":1.5,\"deep\":true,\"tags\":[\"x\", \"y\"],\"options\":{\"x\": 3},\"note\":null,\"any\":7,\"mode\":\"b\",\"free\":\"9\"})"
         },
-        { "<function=read_file>\n<parameter=limit>\n5.0\n</parameter>\n<parameter=any>\nno\n</parameter>\n</function>", "|read_file({\"limit\":5,\"any\":\"no\"})" },
+        { "<function=read_file>\n<parameter=limit>\n5.0\n</parameter>\n<parameter=any>\nno\n</parameter>\n</function>",
+            "|read_file({\"limit\":5,\"any\":\"no\"})" },
         {
             "<function=write_file>\n<parameter=content>\n<a>\n  <parameter>1</parameter>\n</a> if a < b\n\n</parameter>\n</function>",
             "|write_file({\"content\":\"<a>\\n  <parameter>1</parameter>\\n</a> if a < b\\n\"})"
@@ -157,6 +162,7 @@ public sealed class LeakedCallTests
         string sse = Sse.Stream(Sse.Every(text, 4));
         RepairRun run = Run(sse, mode: RepairMode.Observe, afterEvent: (chain, _) => Assert.False(chain.IsHolding));
         Assert.Equal(sse, run.Stream);
-        Assert.Equal(expected.Count(c => c == '+') + 1, run.Context.Report.Counts.Where(c => c.Key.Action == RepairAction.Observed).Sum(c => c.Value));
+        Assert.Equal(expected.Count(c => c == '+') + 1, run.Context.Report.Counts.Where(c => c.Key.Action == RepairAction.Observed).Sum(c =>
+            c.Value));
     }
 }

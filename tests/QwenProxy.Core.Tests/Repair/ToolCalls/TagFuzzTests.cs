@@ -10,9 +10,12 @@ public sealed class TagFuzzTests
 {
     private static readonly string[] Pieces =
     [
-        "<tool_call>", "</tool_call>", "<function=", "read_file", ">", "<function=read_file>", "</function>", "<parameter=", "path", "<parameter=path>", "</parameter>", "<parameter=limit>",
-        "{\"name\": \"read_file\", \"arguments\": ", "{\"path\": \"a\"}", "{", "}", "\"", "\\", ": ", ", ", "\"name\"", "\"arguments\"", "\n", "\n\n", "\r\n", " ", "`", "```", "<", "</", "5", "汉", "😀",
-        "<think>", "</think>", "<thinking>", "word", "list_all", "<function=list_all>", "\\u00e9", "[1, 2]", "    ", "~~~\n", "'", "<tool_call>\n<function=read_file>\n<parameter=path>\n",
+        "<tool_call>", "</tool_call>", "<function=", "read_file", ">", "<function=read_file>", "</function>", "<parameter=", "path",
+            "<parameter=path>", "</parameter>", "<parameter=limit>",
+        "{\"name\": \"read_file\", \"arguments\": ", "{\"path\": \"a\"}", "{", "}", "\"", "\\", ": ", ", ", "\"name\"", "\"arguments\"", "\n", "\n\n",
+            "\r\n", " ", "`", "```", "<", "</", "5", "汉", "😀",
+        "<think>", "</think>", "<thinking>", "word", "list_all", "<function=list_all>", "\\u00e9", "[1, 2]", "    ", "~~~\n", "'",
+            "<tool_call>\n<function=read_file>\n<parameter=path>\n",
     ];
 
     [Theory]
@@ -41,7 +44,8 @@ public sealed class TagFuzzTests
         Random random = new(seed);
         for (int i = 0; i < 1500; i++)
         {
-            string text = "x " + string.Concat(Enumerable.Range(0, 1 + random.Next(14)).Select(_ => Pieces[random.Next(Pieces.Length)])).Replace("think", "thing", StringComparison.Ordinal);
+            string text = "x " + string.Concat(Enumerable.Range(0, 1 + random.Next(14)).Select(_ =>
+                Pieces[random.Next(Pieces.Length)])).Replace("think", "thing", StringComparison.Ordinal);
             string tools = random.Next(2) == 0 ? "" : "[{\"function\":{\"name\":\"other\"}}]";
             string sse = Sse.Stream(Sse.Every(text, 1 + random.Next(7)));
             RepairRun run = RepairRun.Of(sse, RepairRun.NewContext(tools, limit: 24), Stages, (chain, number) =>

@@ -19,15 +19,19 @@ public sealed class ToolDeltaTests
     private static string Named(string head, string name, string arguments) =>
         Sse.Tool($"{{{head}{(head.Length > 0 ? "," : "")}\"type\":\"function\",\"function\":{{\"name\":\"{name}\",\"arguments\":{Sse.Quote(arguments)}}}}}");
 
-    private static string[] Ids(RepairRun run) => [.. run.Message.GetProperty("tool_calls").EnumerateArray().Select(c => c.GetProperty("id").GetString()!)];
+    private static string[] Ids(RepairRun run) => [.. run.Message.GetProperty("tool_calls").EnumerateArray().Select(c =>
+        c.GetProperty("id").GetString()!)];
 
-    private static int[] Indexes(RepairRun run) => [.. run.Message.GetProperty("tool_calls").EnumerateArray().Select(c => c.GetProperty("index").GetInt32())];
+    private static int[] Indexes(RepairRun run) => [.. run.Message.GetProperty("tool_calls").EnumerateArray().Select(c =>
+        c.GetProperty("index").GetInt32())];
 
     public static TheoryData<string> Healthy => new()
     {
-        Named("\"index\":0,\"id\":\"call_1\"", "f", "") + Sse.Tool("{\"index\":0,\"id\":\"\",\"type\":\"function\",\"function\":{\"arguments\":\"{\\\"a\"}}") +
+        Named("\"index\":0,\"id\":\"call_1\"", "f", "") +
+            Sse.Tool("{\"index\":0,\"id\":\"\",\"type\":\"function\",\"function\":{\"arguments\":\"{\\\"a\"}}") +
             Sse.Tool("{\"index\":0,\"id\":\"\",\"type\":\"function\",\"function\":{\"name\":null,\"arguments\":\"\\\":1}\"}}") +
-            Sse.Tool("{\"index\":0,\"id\":\"\",\"type\":\"function\",\"function\":{}}") + Sse.Tool("{\"index\":0,\"function\":{\"name\":\"\",\"arguments\":null}}"),
+            Sse.Tool("{\"index\":0,\"id\":\"\",\"type\":\"function\",\"function\":{}}") +
+                Sse.Tool("{\"index\":0,\"function\":{\"name\":\"\",\"arguments\":null}}"),
         Named("\"index\":0,\"id\":\"call_1\"", "f", "{\"a\":1}") + Named("\"index\":1,\"id\":\"call_2\"", "f", "{\"a\":") + Call("\"index\":1", "2}"),
         Named("\"index\":0,\"id\":\"call_1\"", "f", "{\"a\":") + Call("\"index\":0,\"id\":\"call_1\"", "[{\"b\":\"}]\"}]}"),
         Named("\"index\":0,\"id\":\"call_1\"", "f", "{}"),
@@ -47,25 +51,37 @@ public sealed class ToolDeltaTests
 
     public static TheoryData<string, string, string[], string> Damaged => new()
     {
-        { "index missing", Named("\"id\":\"a\"", "f", "{\"x\":") + Call("", "1}") + Named("\"id\":\"b\"", "g", "{}"), ["f({\"x\":1})", "g({})"], "a b" },
-        { "one index, new ids", Named("\"index\":0,\"id\":\"a\"", "f", "{\"x\":1}") + Named("\"index\":0,\"id\":\"b\"", "f", "{\"x\":") + Call("\"index\":0", "2}"), ["f({\"x\":1})", "f({\"x\":2})"], "a b" },
-        { "one index, no ids", Named("\"index\":0", "f", "{\"x\":1}") + Named("\"index\":0", "g", "{\"x\":") + Call("\"index\":0", "2}"), ["f({\"x\":1})", "g({\"x\":2})"], "minted_1 minted_2" },
-        { "one index, no ids, same name", Named("\"index\":0", "f", "{\"x\":1}") + Named("\"index\":0", "f", "") + Call("\"index\":0", "{}"), ["f({\"x\":1})", "f({})"], "minted_1 minted_2" },
-        { "interleaved by id", Named("\"index\":0,\"id\":\"a\"", "f", "{\"x\":") + Named("\"index\":0,\"id\":\"b\"", "g", "{\"y\":") + Call("\"index\":0,\"id\":\"a\"", "1}") + Call("\"index\":0,\"id\":\"b\"", "2}"), ["f({\"x\":1})", "g({\"y\":2})"], "a b" },
-        { "name repeated", Named("\"index\":0,\"id\":\"a\"", "f", "{") + Named("\"index\":0,\"id\":\"a\"", "f", "\"x\":1") + Named("\"index\":0,\"id\":\"\"", "f", "}") + Named("\"index\":0,\"id\":\"a\"", "f", ""), ["f({\"x\":1})"], "a" },
+        { "index missing", Named("\"id\":\"a\"", "f", "{\"x\":") + Call("", "1}") + Named("\"id\":\"b\"", "g", "{}"), ["f({\"x\":1})", "g({})"],
+            "a b" },
+        { "one index, new ids", Named("\"index\":0,\"id\":\"a\"", "f", "{\"x\":1}") + Named("\"index\":0,\"id\":\"b\"", "f", "{\"x\":") +
+            Call("\"index\":0", "2}"), ["f({\"x\":1})", "f({\"x\":2})"], "a b" },
+        { "one index, no ids", Named("\"index\":0", "f", "{\"x\":1}") + Named("\"index\":0", "g", "{\"x\":") + Call("\"index\":0", "2}"),
+            ["f({\"x\":1})", "g({\"x\":2})"], "minted_1 minted_2" },
+        { "one index, no ids, same name", Named("\"index\":0", "f", "{\"x\":1}") + Named("\"index\":0", "f", "") + Call("\"index\":0", "{}"),
+            ["f({\"x\":1})", "f({})"], "minted_1 minted_2" },
+        { "interleaved by id", Named("\"index\":0,\"id\":\"a\"", "f", "{\"x\":") + Named("\"index\":0,\"id\":\"b\"", "g", "{\"y\":") +
+            Call("\"index\":0,\"id\":\"a\"", "1}") + Call("\"index\":0,\"id\":\"b\"", "2}"), ["f({\"x\":1})", "g({\"y\":2})"], "a b" },
+        { "name repeated", Named("\"index\":0,\"id\":\"a\"", "f", "{") + Named("\"index\":0,\"id\":\"a\"", "f", "\"x\":1") +
+            Named("\"index\":0,\"id\":\"\"", "f", "}") + Named("\"index\":0,\"id\":\"a\"", "f", ""), ["f({\"x\":1})"], "a" },
         { "id late", Named("\"index\":0", "f", "{\"x\":") + Call("\"index\":0,\"id\":\"late\"", "1}"), ["f({\"x\":1})"], "minted_1" },
-        { "finished id replayed", Named("\"index\":0,\"id\":\"a\"", "f", "{\"x\":1}") + Named("\"index\":1,\"id\":\"a\"", "f", "{\"x\":1}"), ["f({\"x\":1})"], "a" },
+        { "finished id replayed", Named("\"index\":0,\"id\":\"a\"", "f", "{\"x\":1}") + Named("\"index\":1,\"id\":\"a\"", "f", "{\"x\":1}"),
+            ["f({\"x\":1})"], "a" },
         { "id and name alone first, name later", Call("\"index\":0,\"id\":\"a\"", null) + Named("\"index\":0", "f", "{}"), ["f({})"], "a" },
         { "arguments before the name", Call("\"index\":0,\"id\":\"a\"", "{\"x\"") + Named("\"index\":0", "f", ":1}"), ["f({\"x\":1})"], "a" },
-        { "first index is the tool's place", Named("\"index\":3,\"id\":\"a\"", "f", "{\"x\":") + Call("\"index\":3", "1}") + Named("\"index\":5,\"id\":\"b\"", "g", "{}"), ["f({\"x\":1})", "g({})"], "a b" },
+        { "first index is the tool's place", Named("\"index\":3,\"id\":\"a\"", "f", "{\"x\":") + Call("\"index\":3", "1}") +
+            Named("\"index\":5,\"id\":\"b\"", "g", "{}"), ["f({\"x\":1})", "g({})"], "a b" },
         { "empty arguments", Named("\"index\":0,\"id\":\"a\"", "f", ""), ["f({})"], "a" },
         { "no arguments", Sse.Tool("{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\"}}"), ["f({})"], "a" },
-        { "arguments as an object", Sse.Tool("{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":{\"x\": \"\\n\"}}}"), ["f({\"x\": \"\\n\"})"], "a" },
-        { "wrapped", Named("\"index\":0,\"id\":\"a\"", "f", "\"{\\\"x\\\":") + Call("\"index\":0", " \\\"\\u4e2d\\\\n\\\"}") + Call("\"index\":0", "\""), ["f({\"x\": \"中\\n\"})"], "a" },
+        { "arguments as an object", Sse.Tool("{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":{\"x\": \"\\n\"}}}"),
+            ["f({\"x\": \"\\n\"})"], "a" },
+        { "wrapped", Named("\"index\":0,\"id\":\"a\"", "f", "\"{\\\"x\\\":") + Call("\"index\":0", " \\\"\\u4e2d\\\\n\\\"}") +
+            Call("\"index\":0", "\""), ["f({\"x\": \"中\\n\"})"], "a" },
         { "wrapped twice", Named("\"index\":0,\"id\":\"a\"", "f", JsonSerializer.Serialize("\"{\\\"x\\\":1}\"")), ["f({\"x\":1})"], "a" },
         { "a string that holds no object", Named("\"index\":0,\"id\":\"a\"", "f", "\"hel") + Call("\"index\":0", "lo\""), ["f(\"hello\")"], "a" },
-        { "missing everything", Sse.Tool("{\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}") + Sse.Tool("{\"function\":{\"arguments\":\"}\"}}"), ["f({})"], "minted_1" },
-        { "continuation under a foreign index", Named("\"index\":0,\"id\":\"a\"", "f", "{\"x\":") + Call("\"index\":7", "1}"), ["f({\"x\":1})"], "a" },
+        { "missing everything", Sse.Tool("{\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}") + Sse.Tool("{\"function\":{\"arguments\":\"}\"}}"),
+            ["f({})"], "minted_1" },
+        { "continuation under a foreign index", Named("\"index\":0,\"id\":\"a\"", "f", "{\"x\":") + Call("\"index\":7", "1}"), ["f({\"x\":1})"],
+            "a" },
     };
 
     [Theory]
@@ -129,7 +145,8 @@ public sealed class ToolDeltaTests
     [Fact]
     public void EmptyCallAndFinishInOneEvent_GetsItsArgumentsInPlace()
     {
-        string sse = Sse.Delta("\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]", "stop") + "data: [DONE]\n\n";
+        string sse = Sse.Delta("\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]", "stop") +
+            "data: [DONE]\n\n";
         RepairRun run = Run(sse);
         Assert.Equal("f({})", Assert.Single(run.Calls));
         Assert.Equal(2, run.Stream.Split("data: ").Length - 1);
@@ -147,10 +164,12 @@ public sealed class ToolDeltaTests
     {
         string json = $"{{\"path\":\"a\",\"content\":{Sse.Quote(new string('x', 9000) + "\n\"中\" \\ 😀\n" + new string('y', 9000))}}}";
         string wrapped = JsonSerializer.Serialize(json);
-        string sse = Named("\"index\":0,\"id\":\"a\"", "f", "") + string.Concat(Sse.Every(wrapped, 61).Select(p => Call("\"index\":0", p))) + Sse.End("tool_calls");
+        string sse = Named("\"index\":0,\"id\":\"a\"", "f", "") + string.Concat(Sse.Every(wrapped, 61).Select(p => Call("\"index\":0", p))) +
+            Sse.End("tool_calls");
         int most = 0;
         RepairContext context = RepairRun.NewContext(limit: 512);
-        RepairRun run = RepairRun.Of(sse, context, c => [new ToolDeltaStage(c, RepairMode.On, () => "m")], (_, _) => most = Math.Max(most, context.HeldBytes));
+        RepairRun run = RepairRun.Of(sse, context, c => [new ToolDeltaStage(c, RepairMode.On, () => "m")], (_, _) =>
+            most = Math.Max(most, context.HeldBytes));
         Assert.Equal($"f({json})", Assert.Single(run.Calls));
         Assert.Equal("tool_calls", run.FinishReason);
         Assert.InRange(most, 1, 512);
