@@ -73,7 +73,8 @@ public sealed class LoopGuardTests
     [Fact]
     public void LoopInToolArguments_IsNotJudged()
     {
-        StringBuilder sse = new(Sse.Tool("{\"index\":0,\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":[\"}}"));
+        StringBuilder sse = new(Sse.Tool("{\"index\":0,\"id\":\"c\",\"type\":\"function\",\"function\":{" +
+            "\"name\":\"f\",\"arguments\":\"{\\\"a\\\":[\"}}"));
         for (int i = 0; i < 2000; i++) sse.Append(Sse.Tool("{\"index\":0,\"function\":{\"arguments\":\"[0, 0, 0, 0, 0, 0, 0, 0],\"}}"));
         sse.Append(Sse.End());
         Assert.Equal(sse.ToString(), Run(sse.ToString(), out _).Stream);

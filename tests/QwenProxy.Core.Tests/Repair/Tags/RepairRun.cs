@@ -91,10 +91,12 @@ internal sealed class RepairRun : IEventSink
 /// <summary>Writes upstream streams of our own making.</summary>
 internal static class Sse
 {
-    private const string Tail = "\"object\":\"chat.completion.chunk\",\"usage\":null,\"created\":1790000000,\"model\":\"qwen-test\",\"id\":\"chatcmpl-1\"";
+    private const string Tail =
+        "\"object\":\"chat.completion.chunk\",\"usage\":null,\"created\":1790000000,\"model\":\"qwen-test\",\"id\":\"chatcmpl-1\"";
 
     public static string Delta(string delta, string? finish = null, int choice = 0) =>
-        $"data: {{\"choices\":[{{\"delta\":{{{delta}}},\"finish_reason\":{(finish is null ? "null" : $"\"{finish}\"")},\"index\":{choice}}}],{Tail}}}\n\n";
+        $"data: {{\"choices\":[{{\"delta\":{{{delta}}},\"finish_reason\":{(finish is null ? "null" : $"\"{finish}\"")}," +
+        $"\"index\":{choice}}}],{Tail}}}\n\n";
 
     public static string Text(string text, string field = "content") => Delta($"\"{field}\":{Quote(text)}");
 

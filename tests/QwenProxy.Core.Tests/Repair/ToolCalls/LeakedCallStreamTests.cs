@@ -26,11 +26,11 @@ public sealed class LeakedCallStreamTests
     {
         string content = string.Concat(Enumerable.Range(0, 3000).Select(i => $"line {i} < </parameter> \"{i}\"\n"));
         string text = $"<tool_call>\n<function=write_file>\n<parameter=content>\n{content}\n</parameter>\n</function>\n</tool_call>";
-        List<int> events = [];
         RepairContext context = RepairRun.NewContext(LeakedCallTests.Tools, limit: 256);
         int most = 0;
         RepairRun run = RepairRun.Of(Sse.Stream(Sse.Every(text, 40)), context, All, (_, _) => most = Math.Max(most, context.HeldBytes));
-        JsonElement arguments = JsonDocument.Parse(run.Message.GetProperty("tool_calls")[0].GetProperty("function").GetProperty("arguments").GetString()!).RootElement;
+        JsonElement function = run.Message.GetProperty("tool_calls")[0].GetProperty("function");
+        JsonElement arguments = JsonDocument.Parse(function.GetProperty("arguments").GetString()!).RootElement;
         Assert.Equal(content, arguments.GetProperty("content").GetString());
         Assert.InRange(most, 1, 256);
         Assert.Equal(0, context.HeldBytes);
@@ -176,7 +176,8 @@ public sealed class LeakedCallStreamTests
         Counter counter = new();
         RepairChain chain = new(All(context).AsSpan(0, 3), counter);
         using ChatEvent chatEvent = new();
-        SseFrame start = Parse(Sse.Tool("{\"index\":0,\"id\":\"a\",\"type\":\"function\",\"function\":{\"name\":\"read_file\",\"arguments\":\"[\"}}"));
+        SseFrame start = Parse(Sse.Tool("{\"index\":0,\"id\":\"a\",\"type\":\"function\",\"function\":{" +
+            "\"name\":\"read_file\",\"arguments\":\"[\"}}"));
         ChatEventDecoder.Decode(start, chatEvent);
         chain.Push(chatEvent);
         for (int i = 0; i < 300; i++) PushAll(chain, parsed, chatEvent);

@@ -7,12 +7,14 @@ namespace QwenProxy.Core.Tests.Repair.ToolCalls;
 public sealed class LeakedCallTests
 {
     internal const string Tools = """
-        [{"type":"function","function":{"name":"read_file","description":"d","parameters":{"type":"object","properties":{
+        [{"type":"function","function":{"name":"read_file","description":"d",
+          "parameters":{"type":"object","properties":{
           "path":{"type":"string"},"limit":{"type":"integer"},"ratio":{"type":"number"},"deep":{"type":"boolean"},
           "tags":{"type":"array","items":{"type":"string"}},"options":{"$ref":"#/$defs/Options"},"note":{"type":["string","null"]},
           "any":{"anyOf":[{"type":"integer"},{"type":"null"}]},"mode":{"enum":["a","b"]},"free":{}},
           "$defs":{"Options":{"type":"object","properties":{"x":{"type":"integer"}}}},"required":["path"]}}},
-         {"type":"function","function":{"name":"write_file","parameters":{"type":"object","properties":{"path":{"type":"string"},"content":{"type":"string"}}}}},
+         {"type":"function","function":{"name":"write_file",
+          "parameters":{"type":"object","properties":{"path":{"type":"string"},"content":{"type":"string"}}}}},
          {"type":"function","function":{"name":"list_all","parameters":{"type":"object","properties":{}}}}]
         """;
 
@@ -52,10 +54,13 @@ public sealed class LeakedCallTests
         { "<tool_call>\n<function=list_all>\n</function>\n</tool_call>", "|list_all({})" },
         { "<function=read_file>{\"path\": \"a\"}</function>", "|read_file({\"path\": \"a\"})" },
         {
-            "<tool_call>\n<function=read_file>\n<parameter=path>\na\n</parameter>\n<parameter=limit>\n12\n</parameter>\n<parameter=ratio>\n1.5\n</parameter>\n" +
+            "<tool_call>\n<function=read_file>\n<parameter=path>\na\n</parameter>\n" +
+                "<parameter=limit>\n12\n</parameter>\n<parameter=ratio>\n1.5\n</parameter>\n" +
             "<parameter=deep>\nTrue\n</parameter>\n<parameter=tags>\n[\"x\", \"y\"]\n</parameter>\n<parameter=options>\n{\"x\": 3}\n</parameter>\n" +
-            "<parameter=note>\nnull\n</parameter>\n<parameter=any>\n7\n</parameter>\n<parameter=mode>\nb\n</parameter>\n<parameter=free>\n9\n</parameter>\n</function>\n</tool_call>",
-            "|read_file({\"path\":\"a\",\"limit\":12,\"ratio\":1.5,\"deep\":true,\"tags\":[\"x\", \"y\"],\"options\":{\"x\": 3},\"note\":null,\"any\":7,\"mode\":\"b\",\"free\":\"9\"})"
+            "<parameter=note>\nnull\n</parameter>\n<parameter=any>\n7\n</parameter>\n<parameter=mode>\nb\n" +
+                "</parameter>\n<parameter=free>\n9\n</parameter>\n</function>\n</tool_call>",
+            "|read_file({\"path\":\"a\",\"limit\":12,\"ratio\":1.5,\"deep\":true,\"tags\":[\"x\", \"y\"]," +
+                "\"options\":{\"x\": 3},\"note\":null,\"any\":7,\"mode\":\"b\",\"free\":\"9\"})"
         },
         { "<function=read_file>\n<parameter=limit>\n5.0\n</parameter>\n<parameter=any>\nno\n</parameter>\n</function>",
             "|read_file({\"limit\":5,\"any\":\"no\"})" },
@@ -65,7 +70,8 @@ public sealed class LeakedCallTests
         },
         { "<function=write_file>\r\n<parameter=content>\r\nx\r\ny\r\n</parameter>\r\n</function>", "|write_file({\"content\":\"x\\r\\ny\"})" },
         {
-            "<tool_call>{\"name\":\"read_file\",\"arguments\":{\"path\":\"a\"}}</tool_call>\n<tool_call>{\"name\":\"read_file\",\"arguments\":{\"path\":\"b\"}}</tool_call>",
+            "<tool_call>{\"name\":\"read_file\",\"arguments\":{\"path\":\"a\"}}</tool_call>\n" +
+                "<tool_call>{\"name\":\"read_file\",\"arguments\":{\"path\":\"b\"}}</tool_call>",
             "|read_file({\"path\":\"a\"})+read_file({\"path\":\"b\"})"
         },
         {

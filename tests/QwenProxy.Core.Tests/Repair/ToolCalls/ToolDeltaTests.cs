@@ -17,7 +17,8 @@ public sealed class ToolDeltaTests
         Sse.Tool("{" + head + (arguments is null ? "}" : $"{(head.Length > 0 ? "," : "")}\"function\":{{\"arguments\":{Sse.Quote(arguments)}}}}}"));
 
     private static string Named(string head, string name, string arguments) =>
-        Sse.Tool($"{{{head}{(head.Length > 0 ? "," : "")}\"type\":\"function\",\"function\":{{\"name\":\"{name}\",\"arguments\":{Sse.Quote(arguments)}}}}}");
+        Sse.Tool($"{{{head}{(head.Length > 0 ? "," : "")}\"type\":\"function\",\"function\":{{\"name\":\"{name}\"," +
+            $"\"arguments\":{Sse.Quote(arguments)}}}}}");
 
     private static string[] Ids(RepairRun run) => [.. run.Message.GetProperty("tool_calls").EnumerateArray().Select(c =>
         c.GetProperty("id").GetString()!)];
@@ -35,7 +36,8 @@ public sealed class ToolDeltaTests
         Named("\"index\":0,\"id\":\"call_1\"", "f", "{\"a\":1}") + Named("\"index\":1,\"id\":\"call_2\"", "f", "{\"a\":") + Call("\"index\":1", "2}"),
         Named("\"index\":0,\"id\":\"call_1\"", "f", "{\"a\":") + Call("\"index\":0,\"id\":\"call_1\"", "[{\"b\":\"}]\"}]}"),
         Named("\"index\":0,\"id\":\"call_1\"", "f", "{}"),
-        Sse.Tool("{\"index\":0,\"id\":\"a\",\"extra\":1,\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}},{\"index\":1,\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}"),
+        Sse.Tool("{\"index\":0,\"id\":\"a\",\"extra\":1,\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}},{" +
+            "\"index\":1,\"id\":\"b\",\"function\":{\"name\":\"g\",\"arguments\":\"{}\"}}"),
         Named("\"index\":0,\"id\":\"call_1\"", "f", " {\"text\":\"\\\"quoted\\\"\"}"),
     };
 
