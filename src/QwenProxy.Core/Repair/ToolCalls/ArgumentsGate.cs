@@ -7,7 +7,7 @@ namespace QwenProxy.Core.Repair.ToolCalls;
 /// Lets a call's arguments through as they come, and keeps those that cannot be told yet: arguments of a call without a name, and arguments
 /// that are a JSON string, until it closes and shows whether an object is in it.
 /// </summary>
-internal sealed class ArgumentsGate(RepairContext context, bool observes, Action<string, RepairAction, int> note)
+internal sealed class ArgumentsGate(RepairContext context, bool observes, Action<string, RepairAction, int> note, Action<CallState> reveal)
 {
     /// <summary>Lets the piece's arguments through, or keeps them until they can be told.</summary>
     public void Pass(ChatEvent e, int index, CallState call, ReadOnlySpan<byte> text)
@@ -96,7 +96,14 @@ internal sealed class ArgumentsGate(RepairContext context, bool observes, Action
     /// </summary>
     private void GiveUp(ChatEvent e, int index, CallState call)
     {
-        call.IsShown = true;
+        if (!call.IsShown)
+        {
+            // Shown without its name, which may still come.
+            reveal(call);
+            e.Parts[index].NewToolId = call.IdText;
+            e.Parts[index].NewToolIndex = call.Index;
+        }
+
         if (call.InWrapper && WrappedArguments.BeginsWithObject(call.Held!.Span))
         {
             note("unwrapped-streaming", RepairAction.Rewritten, call.Held.Length);

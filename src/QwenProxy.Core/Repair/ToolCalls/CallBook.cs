@@ -48,13 +48,19 @@ internal sealed class CallBook
 
     public CallState Begin(int choice, in CallPart part)
     {
-        int count = 0;
-        foreach (CallState call in _calls) count += call.Choice == choice ? 1 : 0;
-        CallState begun = new(choice, count, part.Index);
+        CallState begun = new(choice, part.Index);
         begun.SetId(part.Id);
         begun.SetName(part.Name.IsEmpty && Last(choice, part.Index) is { NextAnnounced: true } before ? before.Name : part.Name);
         _calls.Add(begun);
         return begun;
+    }
+
+    /// <summary>Calls are counted as the client comes to see them, so that one which never gets a name leaves no gap.</summary>
+    public void Show(CallState shown)
+    {
+        int count = 0;
+        foreach (CallState call in _calls) count += call.Choice == shown.Choice && call.IsShown ? 1 : 0;
+        shown.ShowAs(count);
     }
 
     /// <summary>The call had to do without an id, and now one comes for it.</summary>

@@ -5,7 +5,7 @@ using QwenProxy.Wire;
 namespace QwenProxy.Core.Repair.ToolCalls;
 
 /// <summary>One tool call of a stream while it comes.</summary>
-internal sealed class CallState(int choice, int index, int upstreamIndex)
+internal sealed class CallState(int choice, int upstreamIndex)
 {
     private byte[] _id = [];
     private byte[] _name = [];
@@ -13,8 +13,8 @@ internal sealed class CallState(int choice, int index, int upstreamIndex)
 
     public int Choice => choice;
 
-    /// <summary>The index the client sees.</summary>
-    public int Index => index;
+    /// <summary>The index the client sees; -1 until it sees the call.</summary>
+    public int Index { get; private set; } = -1;
 
     /// <summary>The index upstream gave it; -1 when it gave none.</summary>
     public int UpstreamIndex => upstreamIndex;
@@ -28,7 +28,7 @@ internal sealed class CallState(int choice, int index, int upstreamIndex)
     public string? MintedId { get; set; }
 
     /// <summary>The client has seen the call's first piece.</summary>
-    public bool IsShown { get; set; }
+    public bool IsShown => Index >= 0;
 
     /// <summary>Arguments that wait: for the call's name, or for the end of the JSON string they are wrapped in.</summary>
     public PooledBytes? Held { get; set; }
@@ -50,6 +50,8 @@ internal sealed class CallState(int choice, int index, int upstreamIndex)
 
     /// <summary>The same name came again after the call was complete: the next arguments are another call's.</summary>
     public bool NextAnnounced { get; set; }
+
+    public void ShowAs(int index) => Index = index;
 
     public void SetId(ReadOnlySpan<byte> id) => _id = id.ToArray();
 

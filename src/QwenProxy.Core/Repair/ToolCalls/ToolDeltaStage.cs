@@ -75,7 +75,7 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
         else if (part.Kind == PartKind.Finish && _book.Calls.Count > 0) VisitFinish(e, index);
     }
 
-    private ArgumentsGate Gate => _gate ??= new ArgumentsGate(context, _observes, Note);
+    private ArgumentsGate Gate => _gate ??= new ArgumentsGate(context, _observes, Note, Reveal);
 
     private void VisitCall(ChatEvent e, int index)
     {
@@ -85,10 +85,10 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
         _text.Write(said.IsObject ? part.ToolArguments.In(e.Data.Span) : e.Text(part));
         bool hasArguments = !_text.Span.Trim(" \t\r\n"u8).IsEmpty;
         CallMatch match = _book.Find(part.Choice, said, hasArguments, out CallState? call);
-        if (match == CallMatch.Unknown) return;
-        if (match == CallMatch.Replayed)
+        if (match is CallMatch.Unknown or CallMatch.Replayed)
         {
-            Note("replayed", RepairAction.Removed, _text.Length);
+            // A piece of no call at all has no name to run it by; clients that build calls from it fail the whole answer.
+            Note(match == CallMatch.Unknown ? "orphan" : "replayed", RepairAction.Removed, _text.Length);
             if (!_observes) e.Remove(index);
             return;
         }
@@ -103,12 +103,6 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
     /// <summary>Index, id and name.</summary>
     private void Normalise(ChatEvent e, int index, CallState call, in CallPart said, bool begins)
     {
-        if (said.Index != call.Index)
-        {
-            Note(said.Index < 0 ? "index-missing" : "index-moved", RepairAction.Rewritten, 0);
-            if (!_observes) Edit(e).Parts[index].NewToolIndex = call.Index;
-        }
-
         if (!said.Id.IsEmpty && !begins && call.Id.IsEmpty)
         {
             if (call.IsShown)
@@ -130,6 +124,9 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
         }
 
         if (!call.IsShown) Show(e, index, call, begins);
+        if (!call.IsShown || said.Index == call.Index) return;
+        Note(said.Index < 0 ? "index-missing" : "index-moved", RepairAction.Rewritten, 0);
+        if (!_observes) Edit(e).Parts[index].NewToolIndex = call.Index;
     }
 
     /// <summary>The first piece a client sees has an id and a name; until the name is there nothing is shown.</summary>
@@ -142,17 +139,11 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
             return;
         }
 
-        call.IsShown = true;
-        if (call.Id.IsEmpty)
-        {
-            call.MintedId = _observes ? "" : mintId();
-            Note("id-minted", RepairAction.Added, 0);
-        }
+        Reveal(call);
 
         if (_observes || (begins && call.MintedId is null)) return;
         Edit(e).Parts[index].NewToolId = call.IdText;
         e.Parts[index].NewToolName = call.NameText;
-        e.Parts[index].NewToolIndex = call.Index;
     }
 
     private void VisitFinish(ChatEvent e, int index)
@@ -182,8 +173,9 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
         if (call.Held is null) return;
         // Half an escape of a wrapper that was being taken off says nothing.
         bool speaks = call.Unwrapper is null && (call.IsShown || call.Held.Length > 0);
-        if (speaks) Say(e, call, call.Held.Span, withName: !call.IsShown);
-        call.IsShown |= speaks;
+        bool wasShown = call.IsShown;
+        if (speaks && !wasShown) Reveal(call);
+        if (speaks) Say(e, call, call.Held.Span, withName: !wasShown);
         Gate.DropHeld(call);
     }
 
@@ -218,6 +210,15 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
     {
         Note(rule, RepairAction.Rewritten, json.Length);
         if (!_observes) e.SetText(index, json);
+    }
+
+    /// <summary>The client is about to see the call: it gets its index and, where upstream gave none, an id.</summary>
+    private void Reveal(CallState call)
+    {
+        _book.Show(call);
+        if (!call.Id.IsEmpty || call.MintedId is not null) return;
+        call.MintedId = _observes ? "" : mintId();
+        Note("id-minted", RepairAction.Added, 0);
     }
 
     private static ChatEvent Edit(ChatEvent e)
