@@ -6,14 +6,17 @@ using QwenProxy.Core.Accounts;
 namespace QwenProxy.Core.Credentials;
 
 /// <summary>
-/// Reads what the OAuth server answers. Servers disagree on the status under which an <c>error</c> code comes, so the code counts first and the status second.
+/// Reads what the OAuth server answers. Servers disagree on the status under which an <c>error</c> code comes, so the code counts first and the
+/// status second.
 /// </summary>
 public static class OAuthReplies
 {
-    private static readonly string[] s_passing = ["temporarily_unavailable", "server_error", "slow_down", "authorization_pending", "rate_limit", "rate_limited"];
+    private static readonly string[] s_passing =
+        ["temporarily_unavailable", "server_error", "slow_down", "authorization_pending", "rate_limit", "rate_limited"];
 
     /// <summary>
-    /// A refresh. 400 and 401 with a JSON body (or none) refuse the refresh token; 429, 5xx, web pages, broken JSON and a 200 without a token say nothing about it.
+    /// A refresh. 400 and 401 with a JSON body (or none) refuse the refresh token; 429, 5xx, web pages, broken JSON and a 200 without a token say
+    /// nothing about it.
     /// </summary>
     public static OAuthReply ReadRefresh(int status, ReadOnlySpan<byte> body)
     {
@@ -147,8 +150,8 @@ public static class OAuthReplies
             else if (value.ValueKind == JsonValueKind.Object && name == "error")
             {
                 // The model service's shape, met when a gateway answers in place of the OAuth server.
-                if (value.TryGetProperty("code", out JsonElement code) && code.ValueKind == JsonValueKind.String) _texts["error"] = code.GetString()!;
-                if (value.TryGetProperty("message", out JsonElement text) && text.ValueKind == JsonValueKind.String) _texts["message"] = text.GetString()!;
+                if (value.TryGetProperty("code", out JsonElement code)) Take("error", code);
+                if (value.TryGetProperty("message", out JsonElement message)) Take("message", message);
             }
         }
     }

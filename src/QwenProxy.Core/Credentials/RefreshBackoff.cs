@@ -19,8 +19,9 @@ public static class RefreshBackoff
     public static TimeSpan BetweenTries(double chance) => TimeSpan.FromMilliseconds(250 + (250 * chance));
 
     /// <summary>
-    /// The pause after a failed round, half of it jitter. <paramref name="rounds"/> counts failed rounds in a row, from 1; <paramref name="attended"/>
-    /// is false when no caller waits. A server's Retry-After is obeyed up to 12 s: a longer one would keep a recovered sign-in waiting for nothing.
+    /// The pause after a failed round, half of it jitter. <paramref name="rounds"/> counts failed rounds in a row, from 1; <paramref
+    /// name="attended"/> is false when no caller waits. A server's Retry-After is obeyed up to 12 s: a longer one would keep a recovered sign-in
+    /// waiting for nothing.
     /// </summary>
     public static TimeSpan After(int rounds, double chance, TimeSpan? retryAfter, bool attended)
     {

@@ -22,7 +22,9 @@ public static class SignInErrors
         Fix = command,
     };
 
-    /// <summary>The token endpoint failed in a way that says nothing about the sign-in: 502 <c>upstream_unreachable</c> with a time to try again.</summary>
+    /// <summary>
+    /// The token endpoint failed in a way that says nothing about the sign-in: 502 <c>upstream_unreachable</c> with a time to try again.
+    /// </summary>
     public static ProxyError RefreshFailed(string account, string why, TimeSpan retryAfter) => new()
     {
         Kind = FaultKind.ConnectFailed,
@@ -30,7 +32,8 @@ public static class SignInErrors
         Status = 502,
         Code = "upstream_unreachable",
         Type = "upstream_error",
-        Message = $"The token of account '{account}' has expired and refreshing it failed: {why}. The sign-in itself is kept; try again in a few seconds.",
+        Message = $"The token of account '{account}' has expired and refreshing it failed: {why}. "
+            + "The sign-in itself is kept; try again in a few seconds.",
         RetryAfter = retryAfter,
     };
 
@@ -42,7 +45,8 @@ public static class SignInErrors
         Status = 504,
         Code = "upstream_timeout",
         Type = "upstream_error",
-        Message = $"The token of account '{account}' has expired and its refresh did not end within {waited.TotalSeconds:0.#} s. It goes on; try again.",
+        Message = $"The token of account '{account}' has expired and its refresh did not end within {waited.TotalSeconds:0.#} s. "
+            + "It goes on; try again.",
         RetryAfter = TimeSpan.FromSeconds(5),
     };
 }

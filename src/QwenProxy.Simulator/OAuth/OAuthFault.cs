@@ -8,7 +8,9 @@ public enum OAuthCall
     Refresh,
 }
 
-/// <summary>One way for a call to go wrong. Faults of a poll do not use up the device code, faults of a refresh do not use up the refresh token.</summary>
+/// <summary>
+/// One way for a call to go wrong. Faults of a poll do not use up the device code, faults of a refresh do not use up the refresh token.
+/// </summary>
 public enum OAuthFaultKind
 {
     /// <summary>No fault: holds a place in a row of planned ones.</summary>

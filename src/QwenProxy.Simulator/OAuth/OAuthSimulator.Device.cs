@@ -61,7 +61,8 @@ public sealed partial class OAuthSimulator
     {
         string code = form.GetValueOrDefault("device_code", "");
         if (!_devices.TryGetValue(code, out DeviceGrantState? device) || device.Expires <= time.GetUtcNow()) return Error(400, "expired_token");
-        if (!ProvesChallenge(form.GetValueOrDefault("code_verifier", ""), device.Challenge)) return Error(400, "invalid_grant", "code_verifier does not match");
+        bool proven = ProvesChallenge(form.GetValueOrDefault("code_verifier", ""), device.Challenge);
+        if (!proven) return Error(400, "invalid_grant", "code_verifier does not match");
         device.Polls++;
         if (Options.ConfirmsAfterPolls < device.Polls) device.Decision = DeviceDecision.Confirmed;
         if (device.Decision == DeviceDecision.Denied) return Error(400, "access_denied");

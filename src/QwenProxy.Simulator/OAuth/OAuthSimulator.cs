@@ -119,7 +119,13 @@ public sealed partial class OAuthSimulator(TimeProvider time, OAuthSimulatorOpti
         lock (_gate)
         {
             string grantType = form.GetValueOrDefault("grant_type", "");
-            OAuthCall? call = deviceEndpoint ? OAuthCall.Device : grantType == DeviceGrant ? OAuthCall.Poll : grantType == "refresh_token" ? OAuthCall.Refresh : null;
+            OAuthCall? call = grantType switch
+            {
+                _ when deviceEndpoint => OAuthCall.Device,
+                DeviceGrant => OAuthCall.Poll,
+                "refresh_token" => OAuthCall.Refresh,
+                _ => null,
+            };
             if (call is null) return Error(400, "unsupported_grant_type");
             Count(call.Value);
             if (call == OAuthCall.Refresh) refreshes = RefreshCalls;

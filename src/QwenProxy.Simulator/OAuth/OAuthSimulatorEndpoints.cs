@@ -12,7 +12,9 @@ public static class OAuthSimulatorEndpoints
     public const string DevicePath = "/api/v1/oauth2/device/code";
     public const string TokenPath = "/api/v1/oauth2/token";
 
-    /// <summary>Adds the device and token endpoints, and the page where the person confirms (opening the complete link is the confirmation).</summary>
+    /// <summary>
+    /// Adds the device and token endpoints, and the page where the person confirms (opening the complete link is the confirmation).
+    /// </summary>
     public static void Map(IEndpointRouteBuilder routes, OAuthSimulator state, TimeProvider time)
     {
         routes.MapPost(DevicePath, (RequestDelegate)(context => HandleAsync(context, state, time, deviceEndpoint: true)));

@@ -8,7 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace QwenProxy.Simulator.OAuth;
 
 /// <summary>
-/// The OAuth server alone, on a free loopback port, with one protected path (<c>GET /v1/whoami</c>) that takes or refuses a bearer as the service does.
+/// The OAuth server alone, on a free loopback port, with one protected path (<c>GET /v1/whoami</c>) that takes or refuses a bearer as the service
+/// does.
 /// </summary>
 public sealed class OAuthSimulatorHost : IAsyncDisposable
 {
@@ -56,7 +57,10 @@ public sealed class OAuthSimulatorHost : IAsyncDisposable
         context.Response.StatusCode = StatusCodes.Status401Unauthorized;
         context.Response.ContentType = "application/json";
         return context.Response.WriteAsync(
-            """{"error":{"code":"invalid_api_key","message":"invalid access token or token expired","param":null,"type":"invalid_request_error"},"request_id":"sim"}""",
+            """
+            {"error":{"code":"invalid_api_key","message":"invalid access token or token expired","param":null,
+            "type":"invalid_request_error"},"request_id":"sim"}
+            """,
             context.RequestAborted);
     }
 }

@@ -10,7 +10,8 @@ internal static class BrowserLauncher
     public static bool TryOpen(string link)
     {
         // The link comes from a server: nothing but a web page is handed to the desktop.
-        if (!Uri.TryCreate(link, UriKind.Absolute, out Uri? url) || (url.Scheme != Uri.UriSchemeHttps && url.Scheme != Uri.UriSchemeHttp)) return false;
+        if (!Uri.TryCreate(link, UriKind.Absolute, out Uri? url)) return false;
+        if (url.Scheme != Uri.UriSchemeHttps && url.Scheme != Uri.UriSchemeHttp) return false;
         if (!HasDisplay()) return false;
         try
         {

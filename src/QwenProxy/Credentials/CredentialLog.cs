@@ -35,7 +35,9 @@ internal sealed partial class CredentialLog(ILogger logger, string account)
     [LoggerMessage(3004, LogLevel.Warning, "Account {Account}: refresh failed, the sign-in is kept: {Reason}; next try in {Seconds:0.0} s")]
     private static partial void RefreshFailed(ILogger logger, string account, string reason, double seconds);
 
-    [LoggerMessage(3005, LogLevel.Error, "Account {Account}: new tokens could NOT be saved to {File} ({Reason}); they are kept in memory and lost at a restart. Retrying")]
+    [LoggerMessage(
+        3005, LogLevel.Error,
+        "Account {Account}: new tokens could NOT be saved to {File} ({Reason}); they are kept in memory and lost at a restart. Retrying")]
     private static partial void SaveFailed(ILogger logger, string account, string file, string reason);
 
     [LoggerMessage(3006, LogLevel.Information, "Account {Account}: the tokens kept in memory are now saved to {File}")]

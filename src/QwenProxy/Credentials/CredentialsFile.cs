@@ -65,7 +65,10 @@ internal sealed class CredentialsFile(string path, string? fallbackPath, bool fo
         return files.Stamp(Path);
     }
 
-    /// <summary>Moves the file to <c>*.bak</c> and returns the new path; null when there was no file. An older backup keeps its content under another name.</summary>
+    /// <summary>
+    /// Moves the file to <c>*.bak</c> and returns the new path; null when there was no file. An older backup keeps its content under another
+    /// name.
+    /// </summary>
     public string? MoveToBackup()
     {
         string current = Path;

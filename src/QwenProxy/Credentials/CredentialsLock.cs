@@ -22,9 +22,10 @@ internal sealed record LockAttempt(LockOutcome Outcome, string? Reason = null, I
 }
 
 /// <summary>
-/// <c>oauth_creds.lock</c>: one refresh at a time among all programs that share a credentials folder, qwen-code included. The file is created exclusively with
-/// a unique body, counts as abandoned when its time is older than 35 s, and is removed only by whoever wrote that body. A holder that has to wait
-/// long for the server renews the file's time, because older qwen-code versions give up on a lock after 10 s and would use the same refresh token.
+/// <c>oauth_creds.lock</c>: one refresh at a time among all programs that share a credentials folder, qwen-code included. The file is created
+/// exclusively with a unique body, counts as abandoned when its time is older than 35 s, and is removed only by whoever wrote that body. A holder
+/// that has to wait long for the server renews the file's time, because older qwen-code versions give up on a lock after 10 s and would use the
+/// same refresh token.
 /// </summary>
 internal sealed class CredentialsLock(string folder, DurableFiles files, TimeProvider time, Func<double> chance, Func<string> newId)
 {
@@ -95,7 +96,8 @@ internal sealed class CredentialsLock(string folder, DurableFiles files, TimePro
         {
             if (BodyNow() is not { } body) return null;
             DateTime modified = File.GetLastWriteTimeUtc(_path);
-            return before is not null && before.Body == body && before.Modified == modified ? before : new Observed(body, modified, time.GetTimestamp());
+            bool same = before is not null && before.Body == body && before.Modified == modified;
+            return same ? before : new Observed(body, modified, time.GetTimestamp());
         }
         catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
         {
@@ -104,13 +106,15 @@ internal sealed class CredentialsLock(string folder, DurableFiles files, TimePro
         }
     }
 
-    /// <summary>Old by its time, or unchanged for that long while we watched: the second rule holds where the clocks of writer and reader differ.</summary>
+    /// <summary>
+    /// Old by its time, or unchanged for that long while we watched: the second rule holds where the clocks of writer and reader differ.
+    /// </summary>
     private bool IsStale(Observed seen) =>
         time.GetUtcNow().UtcDateTime - seen.Modified > Stale || time.GetElapsedTime(seen.Since) > Stale;
 
     /// <summary>
-    /// Renames the abandoned file away before removing it, as two programs may find it stale at once: the slower one would otherwise remove the fresh lock
-    /// that the faster one has just made. If that happened all the same, the fresh one is put back.
+    /// Renames the abandoned file away before removing it, as two programs may find it stale at once: the slower one would otherwise remove the
+    /// fresh lock that the faster one has just made. If that happened all the same, the fresh one is put back.
     /// </summary>
     private void BreakStale(string staleBody)
     {

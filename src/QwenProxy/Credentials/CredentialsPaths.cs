@@ -1,6 +1,9 @@
 namespace QwenProxy.Credentials;
 
-/// <summary>Where sign-ins live: <c>qwenproxy_creds.json</c> and <c>qwenproxy_creds_NAME.json</c> in the Qwen folder, and qwen-code's own file beside them.</summary>
+/// <summary>
+/// Where sign-ins live: <c>qwenproxy_creds.json</c> and <c>qwenproxy_creds_NAME.json</c> in the Qwen folder, and qwen-code's own file beside
+/// them.
+/// </summary>
 internal static class CredentialsPaths
 {
     public const string OwnFile = "qwenproxy_creds.json";
@@ -13,7 +16,9 @@ internal static class CredentialsPaths
     /// <summary>The file that <c>login [NAME]</c> writes. <paramref name="name"/> must have passed <see cref="NameFault"/>.</summary>
     public static string For(string qwenHome, string? name) => Path.Combine(qwenHome, name is null ? OwnFile : NamedPrefix + name + Suffix);
 
-    /// <summary>The file of the unnamed account when there is no own one: another program's login, adopted in place. Named accounts have none.</summary>
+    /// <summary>
+    /// The file of the unnamed account when there is no own one: another program's login, adopted in place. Named accounts have none.
+    /// </summary>
     public static string? FallbackFor(string qwenHome, string? name) => name is null ? Path.Combine(qwenHome, SharedFile) : null;
 
     /// <summary>The command that signs this account in.</summary>

@@ -22,8 +22,8 @@ internal sealed record DeviceLoginResult(string? SavedTo, string? Failure, DateT
 }
 
 /// <summary>
-/// The device flow: asks for a code, shows it, polls at the server's interval until the person has confirmed it, and saves the sign-in under the lock.
-/// A running proxy sees the changed file and takes it over.
+/// The device flow: asks for a code, shows it, polls at the server's interval until the person has confirmed it, and saves the sign-in under the
+/// lock. A running proxy sees the changed file and takes it over.
 /// </summary>
 internal sealed class DeviceLogin(OAuthClient client, CredentialsFile file, CredentialsLock fileLock, DurableFiles files, TimeProvider time)
 {
@@ -47,7 +47,8 @@ internal sealed class DeviceLogin(OAuthClient client, CredentialsFile file, Cred
 
     private static DeviceLoginResult Failed(string reason) => new(null, reason);
 
-    private async Task<(TokenGrant? Grant, string? Failure)> PollAsync(DeviceCode device, Pkce pkce, IDeviceLoginView view, long began, CancellationToken stop)
+    private async Task<(TokenGrant? Grant, string? Failure)> PollAsync(
+        DeviceCode device, Pkce pkce, IDeviceLoginView view, long began, CancellationToken stop)
     {
         TimeSpan interval = device.Interval > s_shortestInterval ? device.Interval : s_shortestInterval;
         int refusals = 0;

@@ -6,7 +6,8 @@ namespace QwenProxy.Credentials;
 internal sealed record FileStamp(string Path, DateTime ModifiedUtc, long Length);
 
 /// <summary>
-/// The few file operations that sign-in needs, each whole or not at all. Not sealed: tests replace single operations by a full disk or a read-only folder.
+/// The few file operations that sign-in needs, each whole or not at all. Not sealed: tests replace single operations by a full disk or a
+/// read-only folder.
 /// </summary>
 internal class DurableFiles
 {
@@ -53,8 +54,12 @@ internal class DurableFiles
         }
     }
 
-    /// <summary>Puts a file in another's place in one step.</summary>
-    public virtual void Replace(string from, string to) => File.Move(from, to, overwrite: true);
+    /// <summary>Puts a file in another's place in one step, and returns when the folder knows it even after a power cut.</summary>
+    public virtual void Replace(string from, string to)
+    {
+        File.Move(from, to, overwrite: true);
+        if (!OperatingSystem.IsWindows()) FolderSync.Flush(Path.GetDirectoryName(to)!);
+    }
 
     // Someone may point QWEN_HOME at their home or at /tmp; closing those to others would break more than it protects.
     [UnsupportedOSPlatform("windows")]
@@ -65,7 +70,9 @@ internal class DurableFiles
         return mode != OwnerOnlyFolder && !mode.HasFlag(UnixFileMode.StickyBit) && !isHome;
     }
 
-    /// <summary>Creates the folder for its owner alone. One that exists is narrowed only when <paramref name="ours"/>: a home folder is not.</summary>
+    /// <summary>
+    /// Creates the folder for its owner alone. One that exists is narrowed only when <paramref name="ours"/>: a home folder is not.
+    /// </summary>
     public virtual void EnsureFolder(string folder, bool ours)
     {
         if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);

@@ -35,8 +35,8 @@ internal sealed record HeldToken
     public bool ReplacesRefused { get; init; }
 
     /// <summary>
-    /// The earlier of two ends: by the wall clock, which goes on while a laptop sleeps, and by the monotonic one, which a corrected wall clock does not move.
-    /// A clock that jumps therefore costs one refresh, and never serves a dead token or refreshes without end.
+    /// The earlier of two ends: by the wall clock, which goes on while a laptop sleeps, and by the monotonic one, which a corrected wall clock
+    /// does not move. A clock that jumps therefore costs one refresh, and never serves a dead token or refreshes without end.
     /// </summary>
     public TimeSpan Remaining(TimeProvider time)
     {

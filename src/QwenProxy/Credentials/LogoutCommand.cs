@@ -2,7 +2,10 @@ using System.Text.Json;
 
 namespace QwenProxy.Credentials;
 
-/// <summary><c>logout [NAME]</c>: moves the file to <c>*.bak</c>; nothing is deleted. Exit codes: 0 signed out, 1 failed, 2 no such sign-in, 64 a bad name.</summary>
+/// <summary>
+/// <c>logout [NAME]</c>: moves the file to <c>*.bak</c>; nothing is deleted. Exit codes: 0 signed out, 1 failed, 2 no such sign-in, 64 a bad
+/// name.
+/// </summary>
 internal static class LogoutCommand
 {
     public static async Task<int> RunAsync(LoginOptions options, TextWriter output, TextWriter errors, CancellationToken stop)
@@ -58,6 +61,7 @@ internal static class LogoutCommand
         }
 
         await errors.WriteLineAsync($"Signed out. {path} is now {backup}.");
-        if (Path.GetFileName(path) == CredentialsPaths.SharedFile) await errors.WriteLineAsync("The file was shared with qwen-code, which is signed out too.");
+        bool shared = Path.GetFileName(path) == CredentialsPaths.SharedFile;
+        if (shared) await errors.WriteLineAsync("The file was shared with qwen-code, which is signed out too.");
     }
 }

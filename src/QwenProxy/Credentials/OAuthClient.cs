@@ -5,8 +5,8 @@ using QwenProxy.Core.Credentials;
 namespace QwenProxy.Credentials;
 
 /// <summary>
-/// Speaks to the OAuth server. Every call ends within 30 s and ends in a value: only the caller's own cancellation throws. The invoker must not follow
-/// redirects, which would carry a refresh token to another host.
+/// Speaks to the OAuth server. Every call ends within 30 s and ends in a value: only the caller's own cancellation throws. The invoker must not
+/// follow redirects, which would carry a refresh token to another host.
 /// </summary>
 internal sealed class OAuthClient(Uri baseUrl, HttpMessageInvoker http, TimeProvider time, Func<string> newId)
 {
@@ -46,7 +46,8 @@ internal sealed class OAuthClient(Uri baseUrl, HttpMessageInvoker http, TimeProv
                 new("device_code", device.Code), new("code_verifier", pkce.Verifier),
             ],
             stop);
-        return reply.Failure is { } failure ? OAuthReply.Transient(failure) : Quiet(OAuthReplies.ReadPoll(reply.Status, reply.Body), device.Code, pkce.Verifier);
+        if (reply.Failure is { } failure) return OAuthReply.Transient(failure);
+        return Quiet(OAuthReplies.ReadPoll(reply.Status, reply.Body), device.Code, pkce.Verifier);
     }
 
     public async Task<OAuthReply> RefreshAsync(Secret refreshToken, CancellationToken stop)

@@ -5,7 +5,9 @@ namespace QwenProxy.Credentials;
 /// <summary>The single flight: who may start a refresh, when, and what its outcome changes.</summary>
 internal sealed partial class TokenBroker
 {
-    /// <summary>A token that the upstream refuses this soon after it was fetched for that very reason is not going to be taken after another refresh.</summary>
+    /// <summary>
+    /// A token that the upstream refuses this soon after it was fetched for that very reason is not going to be taken after another refresh.
+    /// </summary>
     private static readonly TimeSpan s_freshFor = TimeSpan.FromSeconds(60);
 
     private static readonly TimeSpan s_firstProbe = TimeSpan.FromMinutes(1);
@@ -19,7 +21,9 @@ internal sealed partial class TokenBroker
     private bool _skewTold;
     private bool _stopped;
 
-    /// <summary>Why the account counts as dead. <see cref="ProbeAfter"/> is set where only time can tell: the token is then offered again after it.</summary>
+    /// <summary>
+    /// Why the account counts as dead. <see cref="ProbeAfter"/> is set where only time can tell: the token is then offered again after it.
+    /// </summary>
     private sealed record Verdict(string Why, bool TokenRefused, long Since, TimeSpan? ProbeAfter);
 
     /// <summary>The negative cache: rounds that failed in passing ways, and how long nobody asks again.</summary>

@@ -3,9 +3,9 @@ using QwenProxy.Core.Credentials;
 namespace QwenProxy.Credentials;
 
 /// <summary>
-/// Keeps one OAuth account signed in. Hands out the token in memory, refreshes it in the background before it ends, lets at most one refresh run however many
-/// callers, tasks or programs need one, and takes over what another program wrote into the file. A refresh runs under the broker's own cancellation:
-/// a caller that leaves gives up its own wait and nobody else's.
+/// Keeps one OAuth account signed in. Hands out the token in memory, refreshes it in the background before it ends, lets at most one refresh run
+/// however many callers, tasks or programs need one, and takes over what another program wrote into the file. A refresh runs under the broker's
+/// own cancellation: a caller that leaves gives up its own wait and nobody else's.
 /// </summary>
 internal sealed partial class TokenBroker : IAsyncDisposable
 {
@@ -65,8 +65,9 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     }
 
     /// <summary>
-    /// Called when the upstream failed before the first byte. True: another token is there now, ask once more with it. False: report the upstream's error.
-    /// A late refusal of a token that has been replaced meanwhile costs no refresh, and a fresh token that is refused too is not refreshed again.
+    /// Called when the upstream failed before the first byte. True: another token is there now, ask once more with it. False: report the
+    /// upstream's error. A late refusal of a token that has been replaced meanwhile costs no refresh, and a fresh token that is refused too is
+    /// not refreshed again.
     /// </summary>
     public async ValueTask<bool> RecoverAsync(string failedToken, AuthFailure why, CancellationToken stop)
     {
@@ -89,8 +90,8 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     }
 
     /// <summary>
-    /// Called when the upstream says in its own words that this kind of sign-in is over (<see cref="AuthErrors.IsServiceEnded"/>): the account counts as
-    /// signed out, is tried again after a minute at first and an hour at most, and causes no refresh meanwhile.
+    /// Called when the upstream says in its own words that this kind of sign-in is over (<see cref="AuthErrors.IsServiceEnded"/>): the account
+    /// counts as signed out, is tried again after a minute at first and an hour at most, and causes no refresh meanwhile.
     /// </summary>
     public void ReportServiceEnded(string reason)
     {
@@ -111,7 +112,7 @@ internal sealed partial class TokenBroker : IAsyncDisposable
                 ({ Result.Error: { } error }, _) => (CredentialStateKind.SignedOut, error.Message),
                 (_, { } dead) when dead.TokenRefused || phase == TokenPhase.Expired => (CredentialStateKind.SignedOut, dead.Why),
                 (_, { } dead) => (CredentialStateKind.Expiring, $"the last token still works; {dead.Why}"),
-                _ when phase == TokenPhase.Expired => (CredentialStateKind.Expired, LastFailure ?? "the token is over and is refreshed when it is needed"),
+                _ when phase == TokenPhase.Expired => (CredentialStateKind.Expired, LastFailure ?? "the token is over and is being refreshed"),
                 _ => (phase == TokenPhase.Valid ? CredentialStateKind.Ready : CredentialStateKind.Expiring, LastFailure),
             };
             return new CredentialState
@@ -130,7 +131,8 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     private AccessTokenResult SignedOut(string why) =>
         AccessTokenResult.Failed(SignInErrors.SignedOut(_options.AccountName, _options.LoginCommand, why));
 
-    private bool CanServe() => _held is { Result.Error: null } held && held.PhaseAt(_time) != TokenPhase.Expired && _verdict is not { TokenRefused: true };
+    private bool CanServe() =>
+        _held is { Result.Error: null } held && held.PhaseAt(_time) != TokenPhase.Expired && _verdict is not { TokenRefused: true };
 
     private async ValueTask<AccessTokenResult> WaitForTokenAsync(HeldToken held, TokenPhase phase, CancellationToken stop)
     {
@@ -142,11 +144,13 @@ internal sealed partial class TokenBroker : IAsyncDisposable
         if (now.Result.Error is not null || now.PhaseAt(_time) != TokenPhase.Expired) return now.Result;
         if (_verdict is { } verdict) return SignedOut(verdict.Why);
         return AccessTokenResult.Failed(inTime
-            ? SignInErrors.RefreshFailed(_options.AccountName, LastFailure ?? "it was stopped", UntilNextTry())
+            ? SignInErrors.RefreshFailed(_options.AccountName, LastFailure ?? "it was stopped", UntilNextTry() + TimeSpan.FromSeconds(1))
             : SignInErrors.RefreshTimedOut(_options.AccountName, _options.RequestBound));
     }
 
-    /// <summary>Waits for the refresh, or for a new token that came another way (a login while the endpoint hangs). False when the bound came first.</summary>
+    /// <summary>
+    /// Waits for the refresh, or for a new token that came another way (a login while the endpoint hangs). False when the bound came first.
+    /// </summary>
     private async Task<bool> WaitForChangeAsync(Task refresh, TimeSpan bound, CancellationToken stop)
     {
         if (refresh.IsCompleted) return true;

@@ -2,11 +2,14 @@ using QwenProxy.Core.Credentials;
 
 namespace QwenProxy.Credentials;
 
-/// <summary>Turns credentials, from the file or from the server, into a token that can be held: measures its time and checks where it may go.</summary>
+/// <summary>
+/// Turns credentials, from the file or from the server, into a token that can be held: measures its time and checks where it may go.
+/// </summary>
 internal sealed class TokenIntake(TokenBrokerOptions options, TimeProvider time, CredentialLog log)
 {
     /// <param name="isChange">
-    /// True when the file changed while we watched: the time left is then close to the whole life. At the start it says nothing, and the usual windows hold.
+    /// True when the file changed while we watched: the time left is then close to the whole life. At the start it says nothing, and the usual
+    /// windows hold.
     /// </param>
     public HeldToken FromFile(QwenCredentials credentials, FileStamp? stamp, bool isChange)
     {

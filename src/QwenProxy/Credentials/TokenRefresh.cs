@@ -27,7 +27,8 @@ internal sealed class TokenRefresh(
     private static readonly TimeSpan s_triesEnd = TimeSpan.FromSeconds(3);
 
     /// <param name="held">What is in memory.</param>
-    /// <param name="failedToken">The token that the upstream refused, which must not be adopted from the file; null when only time calls for the refresh.</param>
+    /// <param name="failedToken">The token that the upstream refused, which must not be adopted from the file; null when only time calls for the
+    /// refresh.</param>
     /// <param name="tries">How often the server is asked while it fails in passing ways.</param>
     public async Task<RefreshOutcome> RunAsync(HeldToken held, string? failedToken, int tries, CancellationToken stop)
     {
@@ -35,12 +36,12 @@ internal sealed class TokenRefresh(
         if (attempt.Outcome == LockOutcome.TimedOut) return new RefreshOutcome(RefreshOutcomeKind.Failed, attempt.Reason!);
         if (attempt.Outcome == LockOutcome.Unavailable) log.LockUnavailable(attempt.Reason!);
         CredentialsReading reading = file.Read();
-        if (Adoptable(held, failedToken, reading) is { } newer) return new RefreshOutcome(RefreshOutcomeKind.Adopted, "another program refreshed it", newer);
-        if (reading.Stamp is null && file.WasSignedOut(held.Credentials)) return new RefreshOutcome(RefreshOutcomeKind.Refused, "it was signed out with logout");
+        if (Adoptable(held, failedToken, reading) is { } newer) return Adopted(newer);
+        if (reading.Stamp is null && file.WasSignedOut(held.Credentials)) return Refused("it was signed out with logout");
 
         // The file is the truth, except while it lacks what memory has because it could not be written.
         QwenCredentials before = reading.Credentials is { } read && !(held.IsUnsaved && reading.Stamp == held.Stamp) ? read : held.Credentials;
-        if (before.RefreshToken is null) return new RefreshOutcome(RefreshOutcomeKind.Refused, "the token has expired and the sign-in has no refresh token");
+        if (before.RefreshToken is null) return Refused("the token has expired and the sign-in has no refresh token");
         return await AskAsync(held, before, failedToken, tries, stop);
     }
 
@@ -53,6 +54,10 @@ internal sealed class TokenRefresh(
         if (file.Stamp() != held.Stamp) return held;
         return Save(held, isRetry: true);
     }
+
+    private static RefreshOutcome Adopted(HeldToken token) => new(RefreshOutcomeKind.Adopted, "another program put it there", token);
+
+    private static RefreshOutcome Refused(string reason) => new(RefreshOutcomeKind.Refused, reason);
 
     private async Task<RefreshOutcome> AskAsync(HeldToken held, QwenCredentials before, string? failedToken, int tries, CancellationToken stop)
     {
@@ -67,7 +72,7 @@ internal sealed class TokenRefresh(
                 // A login copied into place while we asked wins over the refresh of the one before it.
                 CredentialsReading now = file.Read();
                 bool replaced = now.Credentials?.RefreshToken is { } refreshToken && !refreshToken.Equals(before.RefreshToken);
-                if (replaced && Adoptable(held, failedToken, now) is { } other) return new RefreshOutcome(RefreshOutcomeKind.Adopted, "it was replaced", other);
+                if (replaced && Adoptable(held, failedToken, now) is { } other) return Adopted(other);
                 HeldToken fresh = intake.FromGrant(reply.Grant!, before, held, asked, askedAt) with { ReplacesRefused = failedToken is not null };
                 return new RefreshOutcome(RefreshOutcomeKind.Refreshed, "refreshed", Save(fresh, isRetry: false));
             }
@@ -76,8 +81,8 @@ internal sealed class TokenRefresh(
             {
                 // A program that does not know the lock may have used the token a moment ago: then its new one is in the file.
                 return Adoptable(held, failedToken, file.Read()) is { } newer
-                    ? new RefreshOutcome(RefreshOutcomeKind.Adopted, "another program refreshed it", newer)
-                    : new RefreshOutcome(RefreshOutcomeKind.Refused, $"{client.Host} refused to refresh it ({reply.Reason})");
+                    ? Adopted(newer)
+                    : Refused($"{client.Host} refused to refresh it ({reply.Reason})");
             }
 
             bool again = attempt < tries && reply.RetryAfter is null && time.GetElapsedTime(began) < s_triesEnd;

@@ -18,7 +18,8 @@ public sealed class CredentialsDocumentTests
     public void WholeFile_IsRead()
     {
         QwenCredentials? read = Parse(
-            """{"access_token":"a","token_type":"Bearer","refresh_token":"r","resource_url":"portal.qwen.ai","expiry_date":1700000000123}""", out string? fault);
+            """{"access_token":"a","token_type":"Bearer","refresh_token":"r","resource_url":"portal.qwen.ai","expiry_date":1700000000123}""",
+            out string? fault);
 
         Assert.Null(fault);
         Assert.NotNull(read);
@@ -80,14 +81,16 @@ public sealed class CredentialsDocumentTests
         string merged = Merge(Original, s_new);
 
         string expected = Original.Replace("\"access_token\": \"old\"", "\"access_token\": \"at-new\"").Replace("\"old-r\"", "\"rt-new\"")
-            .Replace("\"expiry_date\": 1\n", "\"expiry_date\": 1800000000123,\n  \"token_type\": \"Bearer\",\n  \"resource_url\": \"portal.qwen.ai\"\n");
+            .Replace("\"expiry_date\": 1\n", "\"expiry_date\": 1800000000123,\n  \"token_type\": \"Bearer\",\n"
+                + "  \"resource_url\": \"portal.qwen.ai\"\n");
         Assert.Equal(expected, merged);
         Assert.Equal(s_new, Parse(merged, out _));
     }
 
     [Fact]
     public void Merge_OfCompactFile_StaysCompact() => Assert.Equal(
-        """{"access_token":"at-new","x":1,"token_type":"Bearer","refresh_token":"rt-new","resource_url":"portal.qwen.ai","expiry_date":1800000000123}""",
+        """{"access_token":"at-new","x":1,"token_type":"Bearer","refresh_token":"rt-new","resource_url":"portal.qwen.ai","expiry_date":"""
+        + "1800000000123}",
         Merge("""{"access_token":"old","x":1}""", s_new));
 
     [Fact]
@@ -133,7 +136,8 @@ public sealed class CredentialsDocumentTests
     [Fact]
     public void GrantWithoutRefreshTokenAndResource_KeepsBoth()
     {
-        QwenCredentials after = QwenCredentials.After(new TokenGrant(new Secret("a2"), null, null, null, TimeSpan.FromHours(1)), s_new, DateTimeOffset.UnixEpoch);
+        TokenGrant grant = new(new Secret("a2"), null, null, null, TimeSpan.FromHours(1));
+        QwenCredentials after = QwenCredentials.After(grant, s_new, DateTimeOffset.UnixEpoch);
         Assert.Equal("a2", after.AccessToken.Reveal());
         Assert.Equal("rt-new", after.RefreshToken!.Reveal());
         Assert.Equal("portal.qwen.ai", after.ResourceUrl);

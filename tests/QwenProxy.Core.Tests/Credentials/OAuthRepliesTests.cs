@@ -88,7 +88,10 @@ public sealed class OAuthRepliesTests
     {
         DeviceCode device = OAuthReplies.ReadDevice(
             200,
-            """{"device_code":"d","user_code":"AB-CD","verification_uri":"https://x/y","verification_uri_complete":"https://x/y?c=AB","expires_in":900,"interval":5}"""u8,
+            """
+            {"device_code":"d","user_code":"AB-CD","verification_uri":"https://x/y","verification_uri_complete":"https://x/y?c=AB",
+            "expires_in":900,"interval":5}
+            """u8,
             out _)!;
         Assert.Equal(("d", "AB-CD", "https://x/y?c=AB"), (device.Code, device.UserCode, device.VerificationUriComplete));
         Assert.Equal(TimeSpan.FromSeconds(900), device.Lifetime);
@@ -98,7 +101,8 @@ public sealed class OAuthRepliesTests
 
     [Fact]
     public void DeviceReplyWithoutInterval_PollsEveryTwoSeconds() => Assert.Equal(
-        TimeSpan.FromSeconds(2), OAuthReplies.ReadDevice(200, """{"device_code":"d","user_code":"u","verification_uri":"https://x"}"""u8, out _)!.Interval);
+        TimeSpan.FromSeconds(2),
+        OAuthReplies.ReadDevice(200, """{"device_code":"d","user_code":"u","verification_uri":"https://x"}"""u8, out _)!.Interval);
 
     [Theory]
     [InlineData(200, """{"error":"invalid_client","error_description":"gone"}""")]

@@ -148,7 +148,8 @@ public sealed class OAuthSimulatorTests
     [Fact]
     public void UnknownClientGrantOrChallenge_IsRefused()
     {
-        Assert.Equal("unsupported_grant_type", Body(_server.Answer(false, new Dictionary<string, string> { ["grant_type"] = "password" }), 400).GetProperty("error").GetString());
+        JsonElement unknown = Body(_server.Answer(false, new Dictionary<string, string> { ["grant_type"] = "password" }), 400);
+        Assert.Equal("unsupported_grant_type", unknown.GetProperty("error").GetString());
         Body(_server.Answer(false, new Dictionary<string, string> { ["grant_type"] = "refresh_token", ["client_id"] = "x" }), 401);
         Body(_server.Answer(true, new Dictionary<string, string> { ["client_id"] = OAuthSimulator.ClientId }), 400);
     }

@@ -12,7 +12,12 @@ public sealed class CredentialsFileTests : IDisposable
 
     private readonly SignInWorld _world = new();
 
-    private static QwenCredentials Fresh => new() { AccessToken = new Secret("fresh"), RefreshToken = new Secret("fresh-r"), ExpiresAt = DateTimeOffset.UnixEpoch };
+    private static QwenCredentials Fresh => new()
+    {
+        AccessToken = new Secret("fresh"),
+        RefreshToken = new Secret("fresh-r"),
+        ExpiresAt = DateTimeOffset.UnixEpoch,
+    };
 
     public void Dispose() => _world.Dispose();
 
@@ -249,5 +254,6 @@ public sealed class CredentialsFileTests : IDisposable
         Assert.Equal(await SignInWorld.TokenAsync(broker), _world.OnDisk().AccessToken.Reveal());
     });
 
-    private CredentialsFile NewFile(DurableFiles? files = null) => new(_world.Path, null, folderIsOurs: false, files ?? new DurableFiles(), _world.NewId);
+    private CredentialsFile NewFile(DurableFiles? files = null) =>
+        new(_world.Path, null, folderIsOurs: false, files ?? new DurableFiles(), _world.NewId);
 }

@@ -49,8 +49,8 @@ internal sealed class FakeTimeRun : SynchronizationContext
     }
 
     /// <summary>
-    /// A few continuations take a hop over the thread pool on their way here. The pool's queue is first in, first out: when an item of our own has come
-    /// through twice, so have they.
+    /// A few continuations take a hop over the thread pool on their way here. The pool's queue is first in, first out: when an item of our own
+    /// has come through twice, so have they.
     /// </summary>
     private void LetThreadPoolFinish()
     {
@@ -62,7 +62,9 @@ internal sealed class FakeTimeRun : SynchronizationContext
         }
     }
 
-    /// <summary>For the few things that happen on another thread (a cancellation's callbacks); the bound only ends a test that would never end.</summary>
+    /// <summary>
+    /// For the few things that happen on another thread (a cancellation's callbacks); the bound only ends a test that would never end.
+    /// </summary>
     private bool WaitForPost()
     {
         lock (_ready) return _ready.Count > 0 || Monitor.Wait(_ready, TimeSpan.FromSeconds(60));

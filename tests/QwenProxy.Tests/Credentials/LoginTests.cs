@@ -44,8 +44,8 @@ public sealed class LoginTests : IDisposable
     public void EveryOddPollReply_IsWaitedThrough() => _world.Run(async () =>
     {
         _world.Server.Plan(
-            OAuthCall.Poll, OAuthFault.Pending, OAuthFault.NullToken, OAuthFault.Html, OAuthFault.BadGateway, OAuthFault.Reset, OAuthFault.ServerError,
-            OAuthFault.RefusedRequest, OAuthFault.EmptyOk, OAuthFault.Hung, OAuthFault.Slow(TimeSpan.FromSeconds(9)));
+            OAuthCall.Poll, OAuthFault.Pending, OAuthFault.NullToken, OAuthFault.Html, OAuthFault.BadGateway, OAuthFault.Reset,
+            OAuthFault.ServerError, OAuthFault.RefusedRequest, OAuthFault.EmptyOk, OAuthFault.Hung, OAuthFault.Slow(TimeSpan.FromSeconds(9)));
         _world.Server.Options.ConfirmsAfterPolls = 0;
         Assert.Equal(0, await LoginAsync());
         Assert.Equal(10, _world.Server.PollCalls);

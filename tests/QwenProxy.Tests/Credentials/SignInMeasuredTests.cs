@@ -7,7 +7,9 @@ using QwenProxy.Simulator.OAuth;
 
 namespace QwenProxy.Tests.Credentials;
 
-/// <summary>The cases that other proxies lose, on real sockets, real threads and real processes; each prints its figure as a diagnostic message.</summary>
+/// <summary>
+/// The cases that other proxies lose, on real sockets, real threads and real processes; each prints its figure as a diagnostic message.
+/// </summary>
 public sealed class SignInMeasuredTests : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("qwen-proxy-measured-").FullName;
@@ -50,6 +52,43 @@ public sealed class SignInMeasuredTests : IAsyncLifetime
         Assert.All(statuses, s => Assert.Equal(HttpStatusCode.OK, s));
         Assert.Equal((1, 0), (_server.RefreshCalls, _server.RefreshTokensReused));
         Say("20 simultaneous on a revoked token, rotating refresh token", statuses.Count(s => s != HttpStatusCode.OK), "1 refresh");
+    }
+
+    [Fact]
+    public async Task LateRefusalOfTheOldToken_IsRetriedWithoutASecondRefresh()
+    {
+        string path = SignIn("oauth_creds.json", seconds: -10);
+        string old = CredentialsDocument.Parse(await File.ReadAllBytesAsync(path, Stop), out _)!.AccessToken.Reveal();
+        TokenBroker broker = Broker(path);
+        Assert.Equal(HttpStatusCode.OK, await AskAsProxyAsync(broker));
+        Assert.True(await broker.RecoverAsync(old, AuthFailure.Refused, Stop));
+        HttpStatusCode status = await AskAsync(await broker.GetValidAccessTokenAsync(Stop));
+        Assert.Equal((HttpStatusCode.OK, 1), (status, _server.RefreshCalls));
+        Say("late 401 with the old token", status == HttpStatusCode.OK ? 0 : 1, "no second refresh");
+    }
+
+    [Fact]
+    public async Task TokenEndpointDown_TokenStillValid_Serves()
+    {
+        _server.Stand(OAuthCall.Refresh, OAuthFault.Reset);
+        TokenBroker broker = Broker(SignIn("oauth_creds.json", seconds: 290));
+        broker.Start();
+        HttpStatusCode[] statuses = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => AskAsProxyAsync(broker)));
+        Assert.All(statuses, s => Assert.Equal(HttpStatusCode.OK, s));
+        await broker.DisposeAsync();
+        Say("token endpoint down, token valid 5 min more", statuses.Count(s => s != HttpStatusCode.OK), "200");
+    }
+
+    [Fact]
+    public async Task AnotherProgramRefreshedTheFile_ServesWithItsToken()
+    {
+        TokenBroker broker = Broker(SignIn("oauth_creds.json", seconds: 3600));
+        Assert.Equal(HttpStatusCode.OK, await AskAsProxyAsync(broker));
+        _server.RevokeAccess();
+        SignIn("oauth_creds.json", seconds: 3600);
+        HttpStatusCode status = await AskAsProxyAsync(broker);
+        Assert.Equal((HttpStatusCode.OK, 0), (status, _server.RefreshCalls));
+        Say("another program refreshed the file", status == HttpStatusCode.OK ? 0 : 1, "no refresh");
     }
 
     [Fact]
@@ -106,7 +145,8 @@ public sealed class SignInMeasuredTests : IAsyncLifetime
         Say($"kill -9 during refresh, {whole} times", 0, "file whole each time");
     }
 
-    private static void Say(string what, int failed, string more) => TestContext.Current.SendDiagnosticMessage("{0}: {1} failed, {2}", what, failed, more);
+    private static void Say(string what, int failed, string more) =>
+        TestContext.Current.SendDiagnosticMessage("{0}: {1} failed, {2}", what, failed, more);
 
     private Process StartSecondProgram(string path, string what)
     {
@@ -117,8 +157,8 @@ public sealed class SignInMeasuredTests : IAsyncLifetime
     }
 
     private TokenBroker Broker(string path) => new(
-        new TokenBrokerOptions { AccountName = "me", CredentialsPath = path, OAuthBaseUrl = _host.BaseUrl }, _http, TimeProvider.System, new Random(3),
-        NullLogger.Instance);
+        new TokenBrokerOptions { AccountName = "me", CredentialsPath = path, OAuthBaseUrl = _host.BaseUrl }, _http, TimeProvider.System,
+        new Random(3), NullLogger.Instance);
 
     private string SignIn(string name, double seconds)
     {
@@ -128,7 +168,8 @@ public sealed class SignInMeasuredTests : IAsyncLifetime
         string temporary = path + ".new";
         File.WriteAllText(
             temporary,
-            $"{{\"access_token\":\"{access}\",\"refresh_token\":\"{refresh}\",\"resource_url\":\"{_server.Options.ResourceUrl}\",\"expiry_date\":{expiry}}}");
+            $"{{\"access_token\":\"{access}\",\"refresh_token\":\"{refresh}\","
+            + $"\"resource_url\":\"{_server.Options.ResourceUrl}\",\"expiry_date\":{expiry}}}");
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(temporary, UnixFileMode.UserRead | UnixFileMode.UserWrite);
         File.Move(temporary, path, overwrite: true);
         return path;

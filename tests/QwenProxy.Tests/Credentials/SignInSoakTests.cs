@@ -9,13 +9,14 @@ public sealed class SignInSoakTests
 {
     private static readonly OAuthFault[] s_faults =
     [
-        OAuthFault.Html, OAuthFault.BadGateway, OAuthFault.ServerError, OAuthFault.RateLimited, OAuthFault.Reset, OAuthFault.NullToken, OAuthFault.TornJson,
-        OAuthFault.ErrorUnder200, OAuthFault.Hung, OAuthFault.Slow(TimeSpan.FromSeconds(7)),
+        OAuthFault.Html, OAuthFault.BadGateway, OAuthFault.ServerError, OAuthFault.RateLimited, OAuthFault.Reset,
+        OAuthFault.NullToken, OAuthFault.TornJson, OAuthFault.ErrorUnder200, OAuthFault.Hung, OAuthFault.Slow(TimeSpan.FromSeconds(7)),
     ];
 
     /// <summary>
-    /// Outages are at most two minutes and begin at any time, also in the middle of a refresh: shorter than the lead window, so a valid path always exists
-    /// and no client may ever see an error. Each hour-long token is replaced once: 720 times in 30 days, or a few more, as each is replaced up to five minutes early.
+    /// Outages are at most two minutes and begin at any time, also in the middle of a refresh: shorter than the lead window, so a valid path
+    /// always exists and no client may ever see an error. Each hour-long token is replaced once: 720 times in 30 days, or a few more, as each is
+    /// replaced up to five minutes early.
     /// </summary>
     [Fact]
     public void ThirtyDays_NoClientErrorAndOneRefreshPerExpiry()

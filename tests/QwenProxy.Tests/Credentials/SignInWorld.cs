@@ -68,7 +68,8 @@ internal sealed class SignInWorld : IDisposable
     public void Write(string access, string? refresh, double seconds, string? resource = "portal.qwen.ai", string more = "")
     {
         long expiry = Clock.GetUtcNow().AddSeconds(seconds).ToUnixTimeMilliseconds();
-        string text = $"{{{more}\"access_token\":\"{access}\",\"token_type\":\"Bearer\"{Member("refresh_token", refresh)}{Member("resource_url", resource)},\"expiry_date\":{expiry}}}";
+        string text = $"{{{more}\"access_token\":\"{access}\",\"token_type\":\"Bearer\""
+            + $"{Member("refresh_token", refresh)}{Member("resource_url", resource)},\"expiry_date\":{expiry}}}";
         string temporary = Path + ".new";
         File.WriteAllText(temporary, text);
         File.Move(temporary, Path, overwrite: true);

@@ -33,7 +33,8 @@ public sealed class TokenBrokerFailureTests : IDisposable
         string old = _world.SignIn();
         _world.Server.RevokeAccess();
         TokenBroker broker = _world.Broker();
-        bool[] recovered = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => broker.RecoverAsync(old, AuthFailure.Refused, CancellationToken.None).AsTask()));
+        bool[] recovered = await Task.WhenAll(
+            Enumerable.Range(0, 20).Select(_ => broker.RecoverAsync(old, AuthFailure.Refused, CancellationToken.None).AsTask()));
         Assert.All(recovered, Assert.True);
         Assert.Equal(1, _world.Server.RefreshCalls);
         Assert.True(_world.Server.Accepts(await SignInWorld.TokenAsync(broker)));
@@ -181,7 +182,8 @@ public sealed class TokenBrokerFailureTests : IDisposable
         _world.Server.RevokeAccess();
         _world.Server.RevokeRefresh();
         TokenBroker broker = _world.Broker();
-        bool[] recovered = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => broker.RecoverAsync(token, AuthFailure.Refused, CancellationToken.None).AsTask()));
+        bool[] recovered = await Task.WhenAll(
+            Enumerable.Range(0, 20).Select(_ => broker.RecoverAsync(token, AuthFailure.Refused, CancellationToken.None).AsTask()));
         Assert.DoesNotContain(true, recovered);
         Assert.True((await broker.GetValidAccessTokenAsync(CancellationToken.None)).IsSignedOut);
         Assert.False(await broker.RecoverAsync(token, AuthFailure.Refused, CancellationToken.None));
@@ -265,7 +267,8 @@ public sealed class TokenBrokerFailureTests : IDisposable
     public void Tokens_AppearInNoLogErrorOrState() => _world.Run(async () =>
     {
         _world.SignIn(-10);
-        _world.Server.Plan(OAuthCall.Refresh, OAuthFault.ServerError, OAuthFault.None, OAuthFault.Error(400, "invalid_request", "sim-refresh-000002 is used up"));
+        _world.Server.Plan(
+            OAuthCall.Refresh, OAuthFault.ServerError, OAuthFault.None, OAuthFault.Error(400, "invalid_request", "sim-refresh-000002 is used up"));
         TokenBroker broker = _world.Broker();
         string token = await SignInWorld.TokenAsync(broker);
         AccessTokenResult held = await broker.GetValidAccessTokenAsync(CancellationToken.None);

@@ -234,7 +234,8 @@ public sealed class TokenBrokerTests : IDisposable
     [Fact]
     public void NoFile_IsSignedOutAndSaysWhatToDo() => _world.Run(async () =>
     {
-        AccessTokenResult result = await _world.Broker(o => o with { LoginCommand = "qwen-proxy login work" }).GetValidAccessTokenAsync(CancellationToken.None);
+        TokenBroker broker = _world.Broker(o => o with { LoginCommand = "qwen-proxy login work" });
+        AccessTokenResult result = await broker.GetValidAccessTokenAsync(CancellationToken.None);
         Assert.Equal((401, "account_signed_out"), (result.Error!.Status, result.Error.Code));
         Assert.Contains("`qwen-proxy login work`", result.Error.Message);
     });
