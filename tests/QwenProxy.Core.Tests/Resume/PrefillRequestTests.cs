@@ -1,5 +1,5 @@
-using QwenProxy.Core.Catalogue;
 using System.Text;
+using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Core.Resume;
