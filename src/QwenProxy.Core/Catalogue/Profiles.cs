@@ -22,6 +22,12 @@ public static class Profiles
     /// <summary>Models that always think cannot be continued with thinking off.</summary>
     private static readonly ImmutableArray<string> s_thinkingOnly = ["*-thinking*"];
 
+    /// <summary>The models for which a client of the vendor's own lists <c>preserve_thinking</c>; elsewhere the field is ignored.</summary>
+    private static readonly ImmutableArray<string> s_preserveModels =
+    [
+        "qwen3.6-plus*", "qwen3.6-max*", "qwen3.7-flash*", "qwen3.7-plus*", "qwen3.7-max*", "qwen3.8-flash*", "qwen3.8-max*", "kimi-k2.7-code*",
+    ];
+
     /// <summary>Pay-as-you-go Model Studio, all regions and workspace domains, compatible mode.</summary>
     public static UpstreamProfile DashScope { get; } = new("dashscope")
     {
@@ -35,6 +41,10 @@ public static class Profiles
         ResponsesPath = "/api/v2/apps/protocols/compatible-mode/v1/responses",
         RenamedFields = [new("max_completion_tokens", "max_tokens")],
         DroppedForOtherModels = ["metadata"],
+        ModelStudioRules = true,
+        SystemOnlyFirst = true,
+        PlainTextModels = ["glm-*"],
+        PreserveThinkingModels = s_preserveModels,
     };
 
     /// <summary>The Coding Plan: agents only, no native API, the fully cumulative streams of some paths (so nothing is declared).</summary>
@@ -58,9 +68,14 @@ public static class Profiles
         KeyOrderMark = true,
         WantsSystemFirstAndPlainText = true,
         RenamedFields = [new("max_completion_tokens", "max_tokens")],
+        ModelStudioRules = true,
+        SystemOnlyFirst = true,
     };
 
-    /// <summary>vLLM renamed <c>reasoning_content</c> to <c>reasoning</c>; a top-level thinking switch is ignored.</summary>
+    /// <summary>
+    /// vLLM renamed <c>reasoning_content</c> to <c>reasoning</c>; a top-level thinking switch is ignored. As on every server that renders the
+    /// models' own chat templates, those of Qwen 3.5 and later refuse a system message that is not the first.
+    /// </summary>
     public static UpstreamProfile Vllm { get; } = new("vllm")
     {
         Thinking = ThinkingDialect.ChatTemplateKwargs,
@@ -69,11 +84,13 @@ public static class Profiles
         Prefill = PrefillStyle.ContinueFinalMessage,
         PrefillModels = ["*"],
         Stutter = StutterDeclaration.Incremental,
+        SystemOnlyFirst = true,
     };
 
     public static UpstreamProfile SgLang { get; } = new("sglang")
     {
         Thinking = ThinkingDialect.ChatTemplateKwargs,
+        SystemOnlyFirst = true,
         Prefill = PrefillStyle.ContinueFinalMessage,
         PrefillModels = ["*"],
     };
@@ -81,6 +98,8 @@ public static class Profiles
     public static UpstreamProfile LlamaCpp { get; } = new("llama-cpp")
     {
         Thinking = ThinkingDialect.ChatTemplateKwargs,
+        SystemOnlyFirst = true,
+        OmitsEmptySchemas = true,
         MessagesPath = "messages",
         ResponsesPath = "responses",
     };
@@ -89,6 +108,7 @@ public static class Profiles
     public static UpstreamProfile Ollama { get; } = new("ollama")
     {
         Thinking = ThinkingDialect.ReasoningEffort,
+        SystemOnlyFirst = true,
         ReasoningFieldIn = "reasoning",
         ReasoningFieldOut = "reasoning",
         Stutter = StutterDeclaration.Incremental,
@@ -98,6 +118,8 @@ public static class Profiles
 
     public static UpstreamProfile LmStudio { get; } = new("lm-studio")
     {
+        SystemOnlyFirst = true,
+        WantsWholeSchemas = true,
         MessagesPath = "messages",
         ResponsesPath = "responses",
     };

@@ -114,6 +114,27 @@ public sealed record UpstreamProfile(string Name)
     /// <summary>As <see cref="DroppedFields"/>, but only for models that are not Qwen's own.</summary>
     public ImmutableArray<string> DroppedForOtherModels { get; init; } = [];
 
+    /// <summary>
+    /// Model Studio's documented refusals hold: tool results next to their calls, no <c>tool_choice: required</c>, no empty <c>tools</c>, limits on
+    /// <c>max_tokens</c>, no JSON mode while thinking; and its defaults, where they differ from OpenAI's.
+    /// </summary>
+    public bool ModelStudioRules { get; init; }
+
+    /// <summary>A system message is accepted only as the first message.</summary>
+    public bool SystemOnlyFirst { get; init; }
+
+    /// <summary>A tool schema without properties cannot be made a grammar; a tool without arguments is declared without <c>parameters</c>.</summary>
+    public bool OmitsEmptySchemas { get; init; }
+
+    /// <summary>Tool parameters <c>{}</c> are refused; the schema must name its type and properties.</summary>
+    public bool WantsWholeSchemas { get; init; }
+
+    /// <summary>Models (<c>*</c> matches any run of characters) that want the content of a message as one string.</summary>
+    public ImmutableArray<string> PlainTextModels { get; init; } = [];
+
+    /// <summary>Models that read the thinking of earlier turns when <c>preserve_thinking</c> asks them to.</summary>
+    public ImmutableArray<string> PreserveThinkingModels { get; init; } = [];
+
     /// <summary>The first message must be the system's, and user content must be one string (portal.qwen.ai).</summary>
     public bool WantsSystemFirstAndPlainText { get; init; }
 

@@ -14,6 +14,7 @@ public sealed class ChatRequest
     private ByteRange _stream;
     private ByteRange _streamOptions;
     private ByteRange _includeUsage;
+    private readonly List<(ByteRange Name, ByteRange Value)> _members = new(24);
     private int _end;
 
     private ChatRequest(ReadOnlyMemory<byte> body) => Body = body;
@@ -35,6 +36,9 @@ public sealed class ChatRequest
     public ByteRange Tools { get; private set; }
 
     public ByteRange ResponseFormat { get; private set; }
+
+    /// <summary>The members of the top level in the order written: the name with its quotes, and the value.</summary>
+    internal IReadOnlyList<(ByteRange Name, ByteRange Value)> Members => _members;
 
     /// <summary>
     /// Reads the top level. Faults are the client's: a body that is no JSON object, a missing or non-string model, a <c>stream</c> that is no boolean.
@@ -109,6 +113,7 @@ public sealed class ChatRequest
     private void TakeMember(in JsonScanner member, ReadOnlySpan<byte> json)
     {
         ByteRange value = member.Value;
+        _members.Add((member.Name, value));
         bool isNull = value.In(json).SequenceEqual("null"u8);
         if (member.NameIs("model"u8)) _model = value;
         else if (member.NameIs("stream"u8)) _stream = value;

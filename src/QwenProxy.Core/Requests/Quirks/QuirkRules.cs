@@ -1,0 +1,49 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using QwenProxy.Core.Catalogue;
+
+namespace QwenProxy.Core.Requests.Quirks;
+
+/// <summary>
+/// What an upstream refuses, ignores or reads differently, put right in the request before it is sent. Only rules with a fact behind them; whatever
+/// no rule is concerned with goes on byte for byte.
+/// </summary>
+public static class QuirkRules
+{
+    /// <summary>In the order they run: later ones see what earlier ones made.</summary>
+    public static IReadOnlyList<QuirkRule> All { get; } =
+        ImmutableArray.CreateRange([.. FieldRules.All, .. ToolRules.All, .. ThinkingRules.All, .. SystemRules.All, .. HistoryRules.All, .. ContentRules.All]);
+
+    /// <summary>
+    /// The request as this upstream should get it: the same instance when no rule has anything to change, else a new one over new bytes.
+    /// </summary>
+    /// <param name="request">The client's request, or its translation.</param>
+    /// <param name="profile">The upstream's kind.</param>
+    /// <param name="model">The upstream's name for the model.</param>
+    /// <param name="wish">What a client of another dialect wants of thinking; null lets the request's own fields stand.</param>
+    /// <param name="disabled">Ids the user switched off.</param>
+    /// <param name="applied">Gets the id of each rule that changed something, in order, once.</param>
+    public static ChatRequest Apply(
+        ChatRequest request, UpstreamProfile profile, string model, ThinkingWish? wish, IReadOnlySet<string> disabled, ICollection<string> applied)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        ArgumentNullException.ThrowIfNull(profile);
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(disabled);
+        ArgumentNullException.ThrowIfNull(applied);
+        RequestDraft draft = new(request, profile, new ModelTraits(model), wish);
+        int seen = 0;
+        foreach (QuirkRule rule in All)
+        {
+            if (disabled.Contains(rule.Id) || !rule.Applies(profile, model)) continue;
+            rule.Rewrite(draft);
+            if (draft.Edits == seen) continue;
+            seen = draft.Edits;
+            applied.Add(rule.Id);
+        }
+
+        if (seen == 0) return request;
+        if (!ChatRequest.TryParse(draft.ToBytes(), out ChatRequest changed, out string fault)) throw new UnreachableException(fault);
+        return changed;
+    }
+}
