@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
+using ModelPattern = QwenProxy.Core.Accounts.ModelPattern;
 
 namespace QwenProxy.Core.Tests.Accounts;
 
