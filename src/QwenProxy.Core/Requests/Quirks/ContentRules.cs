@@ -10,7 +10,11 @@ internal static class ContentRules
 
     public static QuirkRule[] All { get; } =
     [
-        new("portal-user-text", "Joins the text parts of a user message to one string, where arrays are refused.", (p, _) => p.WantsSystemFirstAndPlainText, d => Flatten(d, MessageRole.User)),
+        new(
+            "portal-user-text",
+            "Joins the text parts of a user message to one string, where arrays are refused.",
+            (p, _) => p.WantsSystemFirstAndPlainText,
+            d => Flatten(d, MessageRole.User)),
         new(
             "plain-text-content",
             "Joins the text parts of each message to one string, for models that lose or refuse arrays.",
@@ -43,7 +47,9 @@ internal static class ContentRules
         }
     }
 
-    /// <summary>An array without the marks its items carry themselves; deeper down the word may be a property of a tool. Null when there is none.</summary>
+    /// <summary>
+    /// An array without the marks its items carry themselves; deeper down the word may be a property of a tool. Null when there is none.
+    /// </summary>
     private static byte[]? StripItems(ReadOnlyMemory<byte> array)
     {
         if (!JsonValue.IsArray(array.Span) || array.Span.IndexOf(Mark) < 0) return null;

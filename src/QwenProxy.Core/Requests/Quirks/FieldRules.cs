@@ -9,14 +9,26 @@ internal static class FieldRules
 {
     public static QuirkRule[] All { get; } =
     [
-        new("unsupported-fields", "Drops fields that this kind of upstream refuses.", (p, _) => !p.DroppedFields.IsEmpty, d => Drop(d, d.Profile.DroppedFields)),
+        new(
+            "unsupported-fields",
+            "Drops fields that this kind of upstream refuses.",
+            (p, _) => !p.DroppedFields.IsEmpty,
+            d => Drop(d, d.Profile.DroppedFields)),
         new(
             "foreign-model-metadata",
             "Drops fields (metadata) that the service refuses for models that are not Qwen's own.",
             (p, m) => !p.DroppedForOtherModels.IsEmpty && !new ModelTraits(m).IsQwen,
             d => Drop(d, d.Profile.DroppedForOtherModels)),
-        new("renamed-fields", "Sends a field under the name the upstream honours (max_completion_tokens as max_tokens).", (p, _) => !p.RenamedFields.IsEmpty, Rename),
-        new("max-tokens-limit", "Lowers max_tokens to what the model can write at most.", (p, m) => p.ModelStudioRules && ModelCatalogue.TryGet(m) is not null, Clamp),
+        new(
+            "renamed-fields",
+            "Sends a field under the name the upstream honours (max_completion_tokens as max_tokens).",
+            (p, _) => !p.RenamedFields.IsEmpty,
+            Rename),
+        new(
+            "max-tokens-limit",
+            "Lowers max_tokens to what the model can write at most.",
+            (p, m) => p.ModelStudioRules && ModelCatalogue.TryGet(m) is not null,
+            Clamp),
     ];
 
     private static void Drop(RequestDraft draft, IEnumerable<string> names)
@@ -40,6 +52,7 @@ internal static class FieldRules
     {
         int limit = draft.Model.Entry!.MaxOutputTokens;
         ReadOnlySpan<byte> asked = draft.Fields.Find("max_tokens"u8);
-        if (long.TryParse(asked, NumberStyles.None, CultureInfo.InvariantCulture, out long tokens) && tokens > limit) draft.Set("max_tokens"u8, limit);
+        if (!long.TryParse(asked, NumberStyles.None, CultureInfo.InvariantCulture, out long tokens) || tokens <= limit) return;
+        draft.Set("max_tokens"u8, limit);
     }
 }

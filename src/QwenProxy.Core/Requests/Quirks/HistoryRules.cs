@@ -10,11 +10,19 @@ internal static class HistoryRules
 
     public static QuirkRule[] All { get; } =
     [
-        new("tool-arguments", "Makes the arguments of past calls a JSON object in a string; chat templates and services stumble over anything else.", (_, _) => true, MendArguments),
+        new(
+            "tool-arguments",
+            "Makes the arguments of past calls a JSON object in a string; chat templates and services stumble over anything else.",
+            (_, _) => true,
+            MendArguments),
         new("tool-result-order", "Moves a tool result that comes late right behind its call.", (p, _) => p.ModelStudioRules, OrderResults),
         new("orphan-tool-result", "Tells a tool result without its call as the user's text.", (p, _) => p.ModelStudioRules, RetellOrphans),
         new("unanswered-tool-call", "Answers a call that has no result with a line that says so.", (p, _) => p.ModelStudioRules, AnswerCalls),
-        new("reasoning-history", "Sends the thinking of earlier turns in the field that the upstream reads.", (p, _) => p.ReasoningFieldIn != "reasoning_content", RenameReasoning),
+        new(
+            "reasoning-history",
+            "Sends the thinking of earlier turns in the field that the upstream reads.",
+            (p, _) => p.ReasoningFieldIn != "reasoning_content",
+            RenameReasoning),
     ];
 
     private static void MendArguments(RequestDraft draft)
@@ -128,11 +136,13 @@ internal static class HistoryRules
             foreach (CallDraft call in messages.Items[i].Calls)
             {
                 if (!open.Remove(call.Id)) continue;
-                byte[] id = JsonValue.Quote(Encoding.UTF8.GetBytes(call.Id));
-                messages.Insert(end++, new MessageDraft((byte[])[.. "{\"role\":\"tool\",\"tool_call_id\":"u8, .. id, .. ",\"content\":\""u8, .. NoResult, .. "\"}"u8]));
+                messages.Insert(end++, new MessageDraft(Unavailable(call.Id)));
             }
         }
     }
+
+    private static byte[] Unavailable(string id) =>
+        [.. "{\"role\":\"tool\",\"tool_call_id\":"u8, .. JsonValue.Quote(id), .. ",\"content\":\""u8, .. NoResult, .. "\"}"u8];
 
     private static HashSet<string> OpenCalls(MessageDraft message)
     {

@@ -12,7 +12,9 @@ internal enum MessageRole
     Tool,
 }
 
-/// <summary>A tool call in an assistant message. <see cref="Function"/> and <see cref="Arguments"/> are places in the message; empty when absent.</summary>
+/// <summary>
+/// A tool call in an assistant message. <see cref="Function"/> and <see cref="Arguments"/> are places in the message; empty when absent.
+/// </summary>
 internal readonly record struct CallDraft(string Id, ByteRange Function, ByteRange Arguments);
 
 /// <summary>One message: its bytes, and where in them the members stand that rules ask for.</summary>
@@ -46,7 +48,9 @@ internal sealed class MessageDraft : JsonItem
     /// <summary>The calls of an assistant message.</summary>
     public IReadOnlyList<CallDraft> Calls => _callList ??= ReadCalls();
 
-    /// <summary>Reads the message that starts at <paramref name="start"/>. Null when there is no object there; <paramref name="end"/> is behind it.</summary>
+    /// <summary>
+    /// Reads the message that starts at <paramref name="start"/>. Null when there is no object there; <paramref name="end"/> is behind it.
+    /// </summary>
     public static MessageDraft? Read(ReadOnlyMemory<byte> array, int start, int gapStart, out int end)
     {
         MessageDraft message = new() { Start = start, GapStart = gapStart };
@@ -131,7 +135,9 @@ internal sealed class MessageListDraft : JsonItems<MessageDraft>
     {
     }
 
-    /// <summary>Reads an array of objects in one pass. Null when it is something else: then no rule understands it, and upstream says what is wrong.</summary>
+    /// <summary>
+    /// Reads an array of objects in one pass. Null when it is something else: then no rule understands it, and upstream says what is wrong.
+    /// </summary>
     public static MessageListDraft? Read(ReadOnlyMemory<byte> array)
     {
         ReadOnlySpan<byte> json = array.Span;

@@ -20,10 +20,9 @@ internal sealed class ModelTraits
 
     /// <summary>One of the vendor's own, not one that the vendor's service hosts for another.</summary>
     public bool IsQwen =>
-        _bare.StartsWith("qwen", StringComparison.Ordinal) || _bare.StartsWith("qwq", StringComparison.Ordinal) || _bare.StartsWith("qvq", StringComparison.Ordinal)
-        || _bare is "coder-model" or "vision-model";
+        IsSeries("qwen") || IsSeries("qwq") || IsSeries("qvq") || _bare is "coder-model" or "vision-model";
 
-    public bool IsMiniMax => _bare.StartsWith("minimax", StringComparison.Ordinal);
+    public bool IsMiniMax => IsSeries("minimax");
 
     /// <summary>Reads <c>reasoning_effort</c> (low, medium, xhigh) and refuses a <c>thinking_budget</c> beside it.</summary>
     public bool TakesEffort => IsSeries("qwen3.8-max") || IsSeries("qwen3.8-flash");
@@ -34,8 +33,8 @@ internal sealed class ModelTraits
         get
         {
             if (Entry is { } entry) return entry.Thinking;
-            bool always = IsSeries("qwen3.8-max") || IsSeries("kimi-k3") || _bare.StartsWith("qwq", StringComparison.Ordinal)
-                || _bare.StartsWith("qvq", StringComparison.Ordinal) || _bare.Contains("-thinking", StringComparison.Ordinal);
+            bool always = IsSeries("qwen3.8-max") || IsSeries("kimi-k3") || IsSeries("qwq") || IsSeries("qvq");
+            always |= _bare.Contains("-thinking", StringComparison.Ordinal);
             return always ? ThinkingMode.Always : null;
         }
     }

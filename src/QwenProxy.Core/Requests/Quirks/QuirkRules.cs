@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Diagnostics;
 using QwenProxy.Core.Catalogue;
 
@@ -12,7 +11,7 @@ public static class QuirkRules
 {
     /// <summary>In the order they run: later ones see what earlier ones made.</summary>
     public static IReadOnlyList<QuirkRule> All { get; } =
-        ImmutableArray.CreateRange([.. FieldRules.All, .. ToolRules.All, .. ThinkingRules.All, .. SystemRules.All, .. HistoryRules.All, .. ContentRules.All]);
+        [.. FieldRules.All, .. ToolRules.All, .. ThinkingRules.All, .. SystemRules.All, .. HistoryRules.All, .. ContentRules.All];
 
     /// <summary>
     /// The request as this upstream should get it: the same instance when no rule has anything to change, else a new one over new bytes.

@@ -4,7 +4,9 @@ using QwenProxy.Core.Catalogue;
 
 namespace QwenProxy.Core.Requests.Quirks;
 
-/// <summary>A request while rules work on it: its top level, its messages (read when a rule first asks), and what is known of whom it goes to.</summary>
+/// <summary>
+/// A request while rules work on it: its top level, its messages (read when a rule first asks), and what is known of whom it goes to.
+/// </summary>
 internal sealed class RequestDraft(ChatRequest request, UpstreamProfile profile, ModelTraits model, ThinkingWish? wish)
 {
     private MessageListDraft? _messages;
@@ -31,7 +33,14 @@ internal sealed class RequestDraft(ChatRequest request, UpstreamProfile profile,
 
     public int Edits => Fields.Edits + (_messages?.Edits ?? 0);
 
-    public bool HasTools => JsonValue.IsArray(Fields.Find("tools"u8)) && !JsonValue.IsEmptyContainer(Fields.Find("tools"u8));
+    public bool HasTools
+    {
+        get
+        {
+            ReadOnlySpan<byte> tools = Fields.Find("tools"u8);
+            return JsonValue.IsArray(tools) && !JsonValue.IsEmptyContainer(tools);
+        }
+    }
 
     public void Set(ReadOnlySpan<byte> field, ReadOnlySpan<byte> value) => Fields.Set(field, value);
 

@@ -3,6 +3,9 @@ namespace QwenProxy.Core.Requests.Quirks;
 /// <summary>Who speaks with what authority, and where.</summary>
 internal static class SystemRules
 {
+    private static ReadOnlySpan<byte> PlainOpening =>
+        "{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"You are a helpful assistant.\"}]}"u8;
+
     public static QuirkRule[] All { get; } =
     [
         new("developer-role", "Sends the role developer as system, where it is refused.", (p, _) => p.RefusesDeveloperRole, RenameDeveloper),
@@ -11,7 +14,11 @@ internal static class SystemRules
             "Merges the system messages that open a conversation into its first message; a later one becomes the user's.",
             (p, _) => p.SystemOnlyFirst,
             Merge),
-        new("portal-system-parts", "Gives the portal what it asks for first: a system message made of parts.", (p, _) => p.WantsSystemFirstAndPlainText, OpenWithParts),
+        new(
+            "portal-system-parts",
+            "Gives the portal what it asks for first: a system message made of parts.",
+            (p, _) => p.WantsSystemFirstAndPlainText,
+            OpenWithParts),
     ];
 
     private static void RenameDeveloper(RequestDraft draft)
@@ -52,7 +59,7 @@ internal static class SystemRules
         if (draft.Messages is not { } messages) return;
         if (messages.Items.Count == 0 || messages.Items[0].Role != MessageRole.System)
         {
-            messages.Insert(0, new MessageDraft("{\"role\":\"system\",\"content\":[{\"type\":\"text\",\"text\":\"You are a helpful assistant.\"}]}"u8.ToArray()));
+            messages.Insert(0, new MessageDraft(PlainOpening.ToArray()));
             return;
         }
 

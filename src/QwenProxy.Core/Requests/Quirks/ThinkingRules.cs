@@ -6,19 +6,41 @@ namespace QwenProxy.Core.Requests.Quirks;
 /// <summary>The switches of thinking, in the upstream's own way, and what cannot be had while the model thinks.</summary>
 internal static class ThinkingRules
 {
+    /// <summary>What the client wrote is put right before a wish is written beside it.</summary>
     public static QuirkRule[] All { get; } =
     [
-        new("thinking-wish", "Writes what a Messages client wants of thinking into the upstream's fields.", (p, _) => p.Thinking != ThinkingDialect.None, ThinkingWishes.Write),
+        new("thinking-mandatory", "Drops enable_thinking: false for models that always think and refuse it.", DropsSwitch, DropSwitch),
         new("thinking-switch", "Moves a top-level enable_thinking to where the upstream reads it.", (p, _) => ReadsElsewhere(p), MoveSwitch),
-        new("reasoning-effort", "Turns reasoning_effort into what the upstream and the model understand.", (p, _) => TakesNoPlainEffort(p), MapEffort),
-        new("thinking-mandatory", "Drops enable_thinking: false for models that always think and refuse it.", DropsSwitch, d => DropSwitch(d)),
-        new("json-mode-thinking", "Switches thinking off for response_format json_object, which the service refuses while thinking.", (p, _) => p.ModelStudioRules, JsonMode),
-        new("tool-choice-required", "Sends tool_choice required as auto, where only none, auto and a named function exist.", (p, _) => p.ModelStudioRules, RequiredChoice),
-        new("tool-choice-named", "Switches thinking off for a named tool_choice; where it must stay on, sends auto.", (p, _) => p.ModelStudioRules, NamedChoice),
+        new(
+            "thinking-wish",
+            "Writes what a Messages client wants of thinking into the upstream's fields.",
+            (p, _) => p.Thinking != ThinkingDialect.None,
+            ThinkingWishes.Write),
+        new(
+            "reasoning-effort",
+            "Turns reasoning_effort into what the upstream and the model understand.",
+            (p, _) => TakesNoPlainEffort(p),
+            MapEffort),
+        new(
+            "json-mode-thinking",
+            "Switches thinking off for response_format json_object, which the service refuses while thinking.",
+            (p, _) => p.ModelStudioRules,
+            JsonMode),
+        new(
+            "tool-choice-required",
+            "Sends tool_choice required as auto, where only none, auto and a named function exist.",
+            (p, _) => p.ModelStudioRules,
+            RequiredChoice),
+        new(
+            "tool-choice-named",
+            "Switches thinking off for a named tool_choice; where it must stay on, sends auto.",
+            (p, _) => p.ModelStudioRules,
+            NamedChoice),
         new("preserve-thinking", "Asks the model to read the thinking that the history carries.", ReadsHistory, PreserveThinking),
     ];
 
-    private static bool ReadsElsewhere(UpstreamProfile profile) => profile.Thinking is ThinkingDialect.ChatTemplateKwargs or ThinkingDialect.ReasoningEffort;
+    private static bool ReadsElsewhere(UpstreamProfile profile) =>
+        profile.Thinking is ThinkingDialect.ChatTemplateKwargs or ThinkingDialect.ReasoningEffort;
 
     private static bool TakesNoPlainEffort(UpstreamProfile profile) =>
         profile.Thinking is ThinkingDialect.TopLevel or ThinkingDialect.ChatTemplateKwargs or ThinkingDialect.ReasoningEffort;

@@ -33,7 +33,8 @@ internal static class ThinkingWishes
         if (model.TakesEffort)
         {
             // An effort and a budget together are refused; the effort is the model's own way and the client's own word.
-            if (wish.Effort is { } effort && Thinking.ModelEffort(effort, model) is { } word) draft.SetIfAbsent("reasoning_effort"u8, JsonValue.Quote(word));
+            string? word = wish.Effort is { } effort ? Thinking.ModelEffort(effort, model) : null;
+            if (word is not null) draft.SetIfAbsent("reasoning_effort"u8, JsonValue.Quote(word));
             else if (draft.Fields.Find("reasoning_effort"u8).IsEmpty) WriteBudget(draft, wish);
             return;
         }
@@ -57,7 +58,10 @@ internal static class ThinkingWishes
     private static void WriteEffort(RequestDraft draft, ThinkingWish wish, bool off)
     {
         if (off) draft.SetIfAbsent("reasoning_effort"u8, "\"none\""u8);
-        else if (wish.Effort is { } effort && Thinking.OllamaEffort(effort) is { } word) draft.SetIfAbsent("reasoning_effort"u8, JsonValue.Quote(word));
+        else if (wish.Effort is { } effort && Thinking.OllamaEffort(effort) is { } word)
+        {
+            draft.SetIfAbsent("reasoning_effort"u8, JsonValue.Quote(word));
+        }
     }
 
     /// <summary>An effort and a number of tokens are alternatives there.</summary>

@@ -10,13 +10,21 @@ internal static class ToolRules
 
     public static QuirkRule[] All { get; } =
     [
-        new("empty-tools", "Drops an empty tools list, which is refused, and what speaks of tools without any.", (p, _) => p.ModelStudioRules, DropEmptyTools),
+        new(
+            "empty-tools",
+            "Drops an empty tools list, which is refused, and what speaks of tools without any.",
+            (p, _) => p.ModelStudioRules,
+            DropEmptyTools),
         new(
             "parallel-tool-calls",
             "Says parallel_tool_calls: true where the client leaves OpenAI's default and the service's own default is false.",
             (p, m) => p.ModelStudioRules && new ModelTraits(m).IsQwen,
             AllowParallel),
-        new("empty-schema-omitted", "Drops the parameters of a tool without any, from which llama.cpp cannot make a grammar.", (p, _) => p.OmitsEmptySchemas, d => EachFunction(d, OmitSchema)),
+        new(
+            "empty-schema-omitted",
+            "Drops the parameters of a tool without any, from which llama.cpp cannot make a grammar.",
+            (p, _) => p.OmitsEmptySchemas,
+            d => EachFunction(d, OmitSchema)),
         new(
             "empty-schema-completed",
             "Writes parameters {} (for MiniMax also none) as an object schema without properties, which strict servers ask for.",
@@ -50,7 +58,8 @@ internal static class ToolRules
     private static void CompleteSchema(JsonObjectDraft function, bool alsoMissing)
     {
         ReadOnlySpan<byte> schema = function.Find("parameters"u8);
-        if (schema.IsEmpty ? alsoMissing : JsonValue.IsObject(schema) && JsonValue.IsEmptyContainer(schema)) function.Set("parameters"u8, EmptySchema);
+        bool refused = schema.IsEmpty ? alsoMissing : JsonValue.IsObject(schema) && JsonValue.IsEmptyContainer(schema);
+        if (refused) function.Set("parameters"u8, EmptySchema);
     }
 
     private static void EachFunction(RequestDraft draft, Action<JsonObjectDraft> change)

@@ -1,0 +1,27 @@
+using System.Text;
+using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Requests;
+using QwenProxy.Core.Requests.Quirks;
+
+namespace QwenProxy.Core.Tests.Requests.Quirks;
+
+/// <summary>One application of the rules to a request written with single quotes.</summary>
+internal sealed record QuirkRun(string Body, IReadOnlyList<string> Applied, bool Same)
+{
+    public static QuirkRun Of(string profile, string model, string json, ThinkingWish? wish = null, params string[] disabled)
+    {
+        string body = json.Replace('\'', '"');
+        Assert.True(ChatRequest.TryParse(Encoding.UTF8.GetBytes(body), out ChatRequest request, out string fault), fault);
+        List<string> applied = [];
+        ChatRequest changed = QuirkRules.Apply(request, Profiles.ByName(profile)!, model, wish, disabled.ToHashSet(), applied);
+        return new QuirkRun(Encoding.UTF8.GetString(changed.Body.Span), applied, ReferenceEquals(changed, request));
+    }
+
+    /// <summary>The body is as expected (single quotes again), and exactly these rules made it so.</summary>
+    public void Gives(string json, params string[] rules)
+    {
+        Assert.Equal(json.Replace('\'', '"'), Body);
+        Assert.Equal(rules, Applied);
+        Assert.Equal(rules.Length == 0, Same);
+    }
+}
