@@ -23,10 +23,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     private bool _inRun;
     private bool _firstMarked;
     private bool _bodySeen;
-    private bool _heldMarked;
-    private bool _heldTelling;
-    private bool _heldRepeated;
-    private bool _heldStood;
+    private HeldProof _proof;
     private bool _mayHold = true;
     private bool _isLate;
     private bool _lateClosed;
@@ -54,7 +51,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     /// <summary>Refuted before anything was proven or left open.</summary>
     public bool WasClean { get; private set; }
 
-    /// <summary>Arguments are of no use before they are whole, so that JSON may take until the end of the call to decide, within the byte limit.</summary>
+    /// <summary>Arguments are of no use before they are whole: JSON may take until the end of the call to decide, within the byte limit.</summary>
     public bool MayWaitLong => kind == PartKind.ToolCall && _evidence.OracleOpen;
 
     private bool IsJson => kind == PartKind.ToolCall || (kind == PartKind.Content && run.Context.ExpectsJson);
@@ -63,9 +60,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     public void Weigh(in EventMarks marks)
     {
         if (_held.Count == 0) return;
-        if (_heldMarked && !marks.Marked) Accept("E3-key-order");
-        else if (_heldRepeated && marks.FrameMoved && marks.IdsCount) Accept("E2-id");
-        else if (_heldStood && marks.UsageMoved) Accept("E2-usage");
+        if (_proof.RuleOnNext(marks) is { } rule) Accept(rule);
     }
 
     public void Offer(int part, ReadOnlySpan<byte> text, in EventMarks marks)
@@ -96,7 +91,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     public void LetGo(string rule, bool timeIsUp = false)
     {
         if (_held.Count == 0) return;
-        if (_heldMarked && timeIsUp)
+        if (_proof.AllMarked && timeIsUp)
         {
             // The profile has shown its mark, which is proof; waiting for an unmarked event was caution, and its time is over.
             Accept("E3-key-order");
@@ -115,7 +110,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         if (_held.Count > 0)
         {
             if (_evidence.OnlyRestatedIsWhole) Accept("E4-json");
-            else if (_heldMarked && _heldTelling) Accept("E3-key-order");
+            else if (_proof.AllMarked && _proof.AllTelling) Accept("E3-key-order");
             else Settle(proven: false, "end");
         }
 
@@ -213,8 +208,12 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
             Accept(rule);
             run.CutCurrent(part, keep, rule, name, $"Stuttering {confidence}");
         }
-        else if (MayHold(marks, confidence, bytes)) Hold(part, keep, bytes, confidence, marks, telling);
-        else PassUndecided(bytes, confidence);
+        else if (MayHold(marks, confidence, bytes))
+        {
+            _proof = HeldProof.And(_held.Count == 0 ? HeldProof.All : _proof, _firstMarked, marks, telling);
+            Hold(part, keep, bytes, confidence);
+        }
+        else PassUndecided(relation, bytes, confidence);
     }
 
     private string? RuleFor(Relation relation, ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta, in EventMarks marks)
@@ -231,19 +230,10 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
 
     private bool MayHold(in EventMarks marks, in StutterConfidence confidence, int bytes)
     {
-        if (!_mayHold || (_held.Count >= MostHeld && !MayWaitLong) || Math.Max(_heldBytes, run.HeldBytes) + bytes > run.Context.HoldLimitBytes) return false;
+        if (!_mayHold || (_held.Count >= MostHeld && !MayWaitLong)) return false;
+        if (Math.Max(_heldBytes, run.HeldBytes) + bytes > run.Context.HoldLimitBytes) return false;
         if (_evidence.OracleOpen || marks.FrameRepeated || marks.UsageStood || (_firstMarked && marks.Marked)) return true;
         return run.Mode != StutterMode.Safe && kind != PartKind.ToolCall && confidence.Total >= StutterConfidence.WorthHolding;
-    }
-
-    private void Hold(int part, int keep, int bytes, in StutterConfidence confidence, in EventMarks marks, bool telling)
-    {
-        bool first = _held.Count == 0;
-        _heldTelling = (first || _heldTelling) && telling;
-        _heldMarked = (first || _heldMarked) && _firstMarked && marks.Marked;
-        _heldRepeated = (first || _heldRepeated) && marks.FrameRepeated;
-        _heldStood = (first || _heldStood) && marks.UsageStood;
-        Hold(part, keep, bytes, confidence);
     }
 
     private void Hold(int part, int keep, int bytes, in StutterConfidence confidence)
@@ -254,14 +244,14 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         _heldBytes += bytes;
     }
 
-    /// <summary>Neither proof nor a hold: duplicate rather than lose.</summary>
-    private void PassUndecided(int bytes, in StutterConfidence confidence)
+    /// <summary>Neither proof nor a hold: duplicate rather than lose. Only a text that grows is worth watching further.</summary>
+    private void PassUndecided(Relation relation, int bytes, in StutterConfidence confidence)
     {
         run.Note("unproven", RepairAction.LetGo, name, bytes, $"Recovering {confidence}");
         LetGo("unproven");
         _mayHold = false;
         _lateClosed |= WasProven;
-        if (_isLate) EnterNormalFlow(default);
+        if (_isLate || relation != Relation.Extends) EnterNormalFlow(default);
         else if (_state != StutterState.NormalFlow) _state = StutterState.Recovering;
     }
 

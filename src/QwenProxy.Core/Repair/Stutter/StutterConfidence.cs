@@ -43,9 +43,12 @@ internal readonly record struct StutterConfidence(double Prefix, double Progress
         Similar(text, delta));
 
     public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture, $"confidence={Total:F2} prefix={Prefix:F2} length={Progression:F2} arrival={Arrival:F2} similarity={Similarity:F2}");
+        CultureInfo.InvariantCulture,
+        $"confidence={Total:F2} prefix={Prefix:F2} length={Progression:F2} arrival={Arrival:F2} similarity={Similarity:F2}");
 
-    /// <summary>1 less the share of edits (Levenshtein) that turn one beginning into the other; bounded, since long texts cost their square.</summary>
+    /// <summary>
+    /// 1 less the share of edits (Levenshtein) that turn one beginning into the other; bounded, since long texts cost their square.
+    /// </summary>
     private static double Similar(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b)
     {
         if (a.Length > ComparedBytes) a = a[..ComparedBytes];

@@ -119,7 +119,9 @@ internal struct StutterEvidence
     /// <summary>What answers like to begin with. Read as increments it would be five such characters in a row, which none begins with.</summary>
     private static bool IsOpener(ReadOnlySpan<byte> text) => text.SequenceEqual("##"u8) || text.SequenceEqual("**"u8) || text.SequenceEqual("\n\n"u8);
 
-    /// <summary>A rewind says less than a growing text: its own bytes must be enough, and stand against the text's end as no new text would.</summary>
+    /// <summary>
+    /// A rewind says less than a growing text: its own bytes must be enough, and stand against the text's end as no new text would.
+    /// </summary>
     private static bool IsTellingRewind(ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta)
     {
         TextShape shape = TextShape.Of(delta);

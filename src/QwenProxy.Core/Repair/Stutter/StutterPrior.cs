@@ -73,7 +73,8 @@ public sealed class StutterPrior
         {
             using JsonDocument document = JsonDocument.Parse(json);
             if (document.RootElement.ValueKind != JsonValueKind.Object) return false;
-            if (!document.RootElement.TryGetProperty("upstreams"u8, out JsonElement upstreams) || upstreams.ValueKind != JsonValueKind.Array) return false;
+            if (!document.RootElement.TryGetProperty("upstreams"u8, out JsonElement upstreams)
+                || upstreams.ValueKind != JsonValueKind.Array) return false;
             foreach (JsonElement upstream in upstreams.EnumerateArray()) prior.ReadOne(upstream);
             return true;
         }

@@ -18,7 +18,8 @@ public enum StutterOutcome : byte
 /// </summary>
 /// <param name="context">The stream's settings and report.</param>
 /// <param name="mode">What the stage may act on.</param>
-/// <param name="tokensOfBytes">Estimates tokens from bytes of text for <see cref="Audit"/>; null takes <see cref="StutterAudit.EstimateTokens"/>.</param>
+/// <param name="tokensOfBytes">Estimates tokens from bytes of text for <see cref="Audit"/>;
+/// null takes <see cref="StutterAudit.EstimateTokens"/>.</param>
 public sealed class StutterStage(RepairContext context, StutterMode mode, Func<long, long>? tokensOfBytes = null) : RepairStage
 {
     private const int MostHeldTexts = 3;
@@ -96,7 +97,7 @@ public sealed class StutterStage(RepairContext context, StutterMode mode, Func<l
             if (part.Kind == PartKind.Finish) EndChoice(part.Choice, marks);
             if (part.Kind is not (PartKind.Content or PartKind.Reasoning or PartKind.ToolCall)) continue;
             StutterChannel? channel = ChannelOf(e, part);
-            if (channel is null || e.Text(part).IsEmpty) continue;
+            if (channel is null || !HasText(part)) continue;
             EndOthers(channel, marks);
             channel.Weigh(marks);
             ReadOnlySpan<byte> text = e.Text(part);
@@ -112,12 +113,19 @@ public sealed class StutterStage(RepairContext context, StutterMode mode, Func<l
     {
         foreach (ref readonly EventPart part in e.Parts)
         {
-            if (part.Kind is PartKind.Content or PartKind.Reasoning && part.Value.Length > 2) return true;
-            if (part.Kind == PartKind.ToolCall && part.ToolArguments.Length > 2) return true;
+            if (HasText(part)) return true;
         }
 
         return false;
     }
+
+    /// <summary>By the length of the JSON token: two quotes are no text.</summary>
+    private static bool HasText(in EventPart part) => part.Kind switch
+    {
+        PartKind.Content or PartKind.Reasoning => part.HasNewText ? part.NewText.Length > 0 : part.Value.Length > 2,
+        PartKind.ToolCall => part.HasNewText ? part.NewText.Length > 0 : part.ToolArguments.Length > 2,
+        _ => false,
+    };
 
     /// <summary>
     /// Three events with text, or the byte limit, whichever is first; events that say nothing wait behind them. Arguments that JSON still judges

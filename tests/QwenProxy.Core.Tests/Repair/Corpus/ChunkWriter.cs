@@ -29,7 +29,8 @@ internal sealed record Delta(string Text)
 /// <summary>Writes upstream streams of our own making, in the shape of an OpenAI-compatible Qwen upstream.</summary>
 internal static class ChunkWriter
 {
-    public static string Chunk(string deltaJson, bool marked = false, string finish = "null", int choice = 0, string usage = "null", string? frameId = null)
+    public static string Chunk(
+        string deltaJson, bool marked = false, string finish = "null", int choice = 0, string usage = "null", string? frameId = null)
     {
         string head = frameId is null ? "" : $"id:{frameId}\n";
         string body = marked
@@ -46,7 +47,9 @@ internal static class ChunkWriter
         {
             Lane.Content => $"{{\"content\":{json},\"reasoning_content\":null}}",
             Lane.Reasoning => $"{{\"content\":null,\"reasoning_content\":{json}}}",
-            _ when firstCall => $"{{\"content\":null,\"tool_calls\":[{{\"index\":0,\"id\":\"call_1\",\"type\":\"function\",\"function\":{{\"name\":\"write\",\"arguments\":{json}}}}}]}}",
+            _ when firstCall =>
+                "{\"content\":null,\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\"," +
+                $"\"function\":{{\"name\":\"write\",\"arguments\":{json}}}}}]}}",
             _ => $"{{\"content\":null,\"tool_calls\":[{{\"index\":0,\"id\":\"\",\"type\":\"function\",\"function\":{{\"arguments\":{json}}}}}]}}",
         };
     }
@@ -59,7 +62,8 @@ internal static class ChunkWriter
         for (int i = 0; i < deltas.Count; i++)
         {
             Delta d = deltas[i];
-            string usage = d.Tokens < 0 ? "null" : string.Create(CultureInfo.InvariantCulture, $"{{\"prompt_tokens\":9,\"completion_tokens\":{d.Tokens}}}");
+            string usage = d.Tokens < 0 ? "null" :
+                string.Create(CultureInfo.InvariantCulture, $"{{\"prompt_tokens\":9,\"completion_tokens\":{d.Tokens}}}");
             stream.Append(Chunk(DeltaJson(lane, d.Text, i == 0), d.Marked, usage: usage, frameId: d.FrameId));
         }
 

@@ -26,11 +26,14 @@ internal enum Pattern
 /// <summary>Ways of cutting a text into deltas, and of spoiling the deltas. The label of each stream is the text it was made from.</summary>
 internal static class CorpusStreams
 {
-    /// <summary>Cuts in any way, evenly: by character, by line, by words, by chance. Never inside a character (that would be another defect).</summary>
+    /// <summary>
+    /// Cuts in any way, evenly: by character, by line, by words, by chance. Never inside a character (that would be another defect).
+    /// </summary>
     public static List<string> Cut(string text, Random random) => Cut(text, random, random.Next(6));
 
     /// <summary>Cuts as upstreams do: mostly a few tokens at a time; one stream in twenty character by character.</summary>
-    public static List<string> CutLikeTokens(string text, Random random) => Cut(text, random, random.Next(20) is 0 and int one ? one : random.Next(1, 5));
+    public static List<string> CutLikeTokens(string text, Random random) =>
+        Cut(text, random, random.Next(20) is 0 and int one ? one : random.Next(1, 5));
 
     private static List<string> Cut(string text, Random random, int way)
     {
@@ -51,7 +54,9 @@ internal static class CorpusStreams
         return pieces;
     }
 
-    /// <summary>The deltas of one stream. Restated ones carry the mark of a first event when <paramref name="mark"/> is set; the body never does.</summary>
+    /// <summary>
+    /// The deltas of one stream. Restated ones carry the mark of a first event when <paramref name="mark"/> is set; the body never does.
+    /// </summary>
     public static List<Delta> Deltas(Pattern pattern, List<string> pieces, Random random, bool mark)
     {
         List<Delta> deltas = [];

@@ -9,26 +9,33 @@ internal static class CorpusTexts
     public static readonly string[] Adversarial =
     [
         "1833", "2012", "6666666666", "abababab", "哈哈哈哈哈", "password", "committee", "ha ha ha", "hahahaha", "----", "****", "Yes", "Mississippi",
-        "            x = 1\n            y = 1\n", "1|1|1|1\n1|1|1|1\n", "import os\nimport os\nimport sys\n", "using System;\nusing System;\n\nusing System.Text;\n",
+        "            x = 1\n            y = 1\n", "1|1|1|1\n1|1|1|1\n", "import os\nimport os\nimport sys\n",
+        "using System;\nusing System;\n\nusing System.Text;\n",
         "| alpha | beta |\n| alpha | beta |\n| alpha | beta |\n| gamma | beta |\n", "{\"a\":{\"a\":{\"a\":1}},\"b\":[1,1,1]}", "[[1,1],[1,1],[1,1]]",
         "🎉🎉🎉🎉", "👍🏽👍🏽 ok 👍🏽", "你好你好，你好世界", "谢谢谢谢谢谢", "No no no, that is not it.", "the the the", "bye bye, bye bye love", "0.00 0.00 0.00\n0.00 0.00",
-        "row, row, row your boat", "1, 1, 2, 3, 5, 8", "{{{{x}}}}", "    \n    \n    return\n", "aaaaaaaaaaaaaaaa", "xyzxyzxyzxyz", "tick tock tick tock tick tock",
-        "def f(x):\n    return x\n\ndef f(x):\n    return x\n", "\n\n\n\n", "||||", "```\n```\n```\n", "\t\t\tend\n\t\tend\n\tend\n", "10101010 10101010", "So so so good.",
+        "row, row, row your boat", "1, 1, 2, 3, 5, 8", "{{{{x}}}}", "    \n    \n    return\n", "aaaaaaaaaaaaaaaa", "xyzxyzxyzxyz",
+        "tick tock tick tock tick tock",
+        "def f(x):\n    return x\n\ndef f(x):\n    return x\n", "\n\n\n\n", "||||", "```\n```\n```\n", "\t\t\tend\n\t\tend\n\tend\n",
+        "10101010 10101010", "So so so good.",
     ];
 
     private static readonly string[] English =
-        ("river stone morning kettle window quiet harbour lantern engineer counted folded carried slowly without between every seven copper garden letter market "
-        + "the a of and to in with under over was is are had before after while nobody someone clerk bridge winter paper answer function value result list index "
+        ("river stone morning kettle window quiet harbour lantern engineer counted folded carried slowly without between every seven copper garden "
+        + "letter market "
+        + "the a of and to in with under over was is are had before after while nobody someone clerk bridge winter paper answer function value "
+        + "result list index "
         + "compare returns because however first second therefore small large careful honest signal wheel orchard violin").Split(' ');
 
     private static readonly string[] German =
-        ("Brücke Fenster Morgen Schlüssel langsam zwischen immer wieder der die das und oder nicht über unter Straße Garten Uhrmacher erklärt Antwort Beispiel "
+        ("Brücke Fenster Morgen Schlüssel langsam zwischen immer wieder der die das und oder nicht über unter Straße Garten Uhrmacher erklärt "
+        + "Antwort Beispiel "
         + "zuerst danach außerdem möglich Wert Liste Größe schließlich Wasser kühl jemand niemand trägt").Split(' ');
 
     private static readonly string[] Chinese =
         "今天 天气 很好 我们 可以 先 检查 文件 然后 返回 结果 如果 没有 问题 函数 需要 参数 老师 学生 河边 灯笼 慢慢 走过 因为 所以 但是 一个 例子 如下 请 注意 方法".Split(' ');
 
-    private static readonly string[] Names = ["count", "items", "buffer", "total", "node", "left", "right", "path", "user", "index", "row", "cell", "queue", "limit"];
+    private static readonly string[] Names = ["count", "items", "buffer", "total", "node", "left", "right", "path", "user", "index", "row", "cell",
+        "queue", "limit"];
 
     private static readonly string[] Openers = ["", "", "", "", "# ", "## ", "**", "- ", "1. ", "> ", "Sure! ", "Yes, ", "\"", "\n\n", "Okay, so "];
 

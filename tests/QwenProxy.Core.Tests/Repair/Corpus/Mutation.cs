@@ -7,9 +7,12 @@ internal static class Mutation
 {
     private static readonly string[] Inserts =
     [
-        "\n", "\r", "\r\n\r\n", "\"", "{", "}", "[", "]", "\\", "\\ud83d", "null", "data: ", "data:[DONE]\n\n", "id:1\n", ":HTTP_STATUS/429\n", "event:error\n",
-        "\"content\":\"x\"", "\"index\":-5", "\"index\":99999999999", "\"usage\":{\"completion_tokens\":3}", "\"logprobs\":{\"content\":[]}", "data: {}\n\n",
-        "data: {\"choices\":[]}\n\n", "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{}]}}]}\n\n", "data: {\"error\":{\"message\":\"m\"}}\n\n", "\uFEFF",
+        "\n", "\r", "\r\n\r\n", "\"", "{", "}", "[", "]", "\\", "\\ud83d", "null", "data: ", "data:[DONE]\n\n", "id:1\n", ":HTTP_STATUS/429\n",
+        "event:error\n",
+        "\"content\":\"x\"", "\"index\":-5", "\"index\":99999999999", "\"usage\":{\"completion_tokens\":3}", "\"logprobs\":{\"content\":[]}",
+        "data: {}\n\n",
+        "data: {\"choices\":[]}\n\n", "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{}]}}]}\n\n",
+        "data: {\"error\":{\"message\":\"m\"}}\n\n", "\uFEFF",
     ];
 
     public static byte[] Mutate(string stream, Random random)

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace QwenProxy.Core.Tests.Repair.Corpus;
 
-/// <summary>The rules that others use, in a few lines each, so that the comparison runs on one corpus. Each takes deltas and gives what a client reads.</summary>
+/// <summary>
+/// The rules that others use, in a few lines each, so that the comparison runs on one corpus. Each takes deltas and gives what a client reads.
+/// </summary>
 internal static class RivalRules
 {
     /// <summary>The original proxy: hold one delta; while the next is related to it by prefix, the longer takes its place.</summary>

@@ -85,6 +85,19 @@ public sealed class StutterPartsTests
         Assert.False(TextHash.Of(text).BeginsWithThis(other));
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(500)]
+    public void TextHash_AddsUpOverPiecesOfAnySize(int size)
+    {
+        byte[] text = new byte[5000];
+        new Random(StutterCorpus.FixedSeed).NextBytes(text);
+        TextHash hash = default;
+        for (int at = 0; at < text.Length; at += size) hash.Add(text.AsSpan(at, Math.Min(size, text.Length - at)));
+        Assert.True(hash.Is(TextHash.Of(text)));
+    }
+
     [Fact]
     public void Confidence_RanksGrowthAboveRewind()
     {

@@ -117,7 +117,8 @@ public sealed class StutterPropertyTests
     public void PassedThroughEvent_CostsNoMemory()
     {
         string[] words = ["alpha", " beta", " gamma \\u00e9", " delta", " ha", " ha"];
-        ReadOnlyMemory<byte>[] data = [.. words.Select(w => (ReadOnlyMemory<byte>)Encoding.UTF8.GetBytes($"{{\"choices\":[{{\"delta\":{{\"content\":\"{w}\"}},\"index\":0}}],\"usage\":{{\"completion_tokens\":5}}}}"))];
+        ReadOnlyMemory<byte>[] data = [.. words.Select(w => (ReadOnlyMemory<byte>)Encoding.UTF8.GetBytes(
+            $"{{\"choices\":[{{\"delta\":{{\"content\":\"{w}\"}},\"index\":0}}],\"usage\":{{\"completion_tokens\":5}}}}"))];
         using ChatEvent e = new();
         CountingSink sink = new();
         RepairChain chain = new RepairRig { KeyOrderMark = true }.NewChain(sink);
@@ -142,7 +143,8 @@ public sealed class StutterPropertyTests
     private static string Lines(byte[] stream)
     {
         string text = Encoding.UTF8.GetString(stream);
-        return text.Contains('\r', StringComparison.Ordinal) ? string.Join('\n', text.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries)) : text;
+        return text.Contains('\r', StringComparison.Ordinal)
+            ? string.Join('\n', text.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries)) : text;
     }
 
     private static void ForEach(int pattern, int lane, Action<Knowledge, string, Random> check)

@@ -1,6 +1,10 @@
+using System.Text;
+using QwenProxy.Core.Dialects.OpenAIChat;
+using QwenProxy.Core.Events;
 using QwenProxy.Core.Repair;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Tests.Repair.Corpus;
+using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Tests.Repair.Stutter;
 
@@ -8,7 +12,8 @@ public sealed class StutterStageTests
 {
     private static readonly Delta FirstMark = new("**") { Marked = true };
 
-    private static string Repair(RepairRig rig, Lane lane, params Delta[] deltas) => ChunkWriter.Read(rig.Run(ChunkWriter.Stream(lane, deltas, role: false)), lane);
+    private static string Repair(RepairRig rig, Lane lane, params Delta[] deltas) =>
+        ChunkWriter.Read(rig.Run(ChunkWriter.Stream(lane, deltas, role: false)), lane);
 
     [Fact]
     public void FirstEventRestatedOnceWithMark_IsSaidOnce()
@@ -34,7 +39,9 @@ public sealed class StutterStageTests
     [Fact]
     public void EveryEventMarked_ProvesNothing() => Assert.Equal(
         "hahaha!",
-        Repair(new RepairRig { KeyOrderMark = true }, Lane.Content, new("ha") { Marked = true }, new("ha") { Marked = true }, new("ha") { Marked = true }, new("!") { Marked = true }));
+        Repair(
+            new RepairRig { KeyOrderMark = true }, Lane.Content,
+            new("ha") { Marked = true }, new("ha") { Marked = true }, new("ha") { Marked = true }, new("!") { Marked = true }));
 
     [Fact]
     public void OneWordAnswerRestatedWithMark_IsSaidOnce() =>
@@ -49,7 +56,8 @@ public sealed class StutterStageTests
     public void CumulativeText_IsSaidOnceByThreeSteps(int lane)
     {
         RepairRig rig = new();
-        Assert.Equal("Hello world, how are you", Repair(rig, (Lane)lane, "Hel", "Hello", "Hello world", "Hello world, how", "Hello world, how are you"));
+        Assert.Equal("Hello world, how are you",
+            Repair(rig, (Lane)lane, "Hel", "Hello", "Hello world", "Hello world, how", "Hello world, how are you"));
         Assert.Contains(rig.Report.Decisions, d => d.Rule == "E5b-steps");
         Assert.InRange(rig.MostHeld, 1, 3);
     }
@@ -69,12 +77,14 @@ public sealed class StutterStageTests
     [Fact]
     public void CumulativeFromTheMiddle_IsSaidOnce() => Assert.Equal(
         "A lighthouse keeper counted the ships at dusk.",
-        Repair(new RepairRig(), Lane.Content, "A light", "house keeper counted", " the ships", "A lighthouse keeper counted the ships at", "A lighthouse keeper counted the ships at dusk."));
+        Repair(new RepairRig(), Lane.Content, "A light", "house keeper counted", " the ships", "A lighthouse keeper counted the ships at",
+            "A lighthouse keeper counted the ships at dusk."));
 
     [Fact]
     public void CumulativeThenIncremental_IsSaidOnce() => Assert.Equal(
         "The rain fell softly on tin roofs. Then it stopped.",
-        Repair(new RepairRig(), Lane.Content, "The rain fell", "The rain fell softly on", "The rain fell softly on tin roofs.", " Then", " it", " stopped."));
+        Repair(new RepairRig(), Lane.Content, "The rain fell", "The rain fell softly on",
+            "The rain fell softly on tin roofs.", " Then", " it", " stopped."));
 
     [Theory]
     [InlineData("xyz", "xyz", "xyzxyz", "!")]
@@ -147,7 +157,8 @@ public sealed class StutterStageTests
 
     [Fact]
     public void SafeMode_DoesNotActOnText() => Assert.Equal(
-        "HelHelloHello worldHello world, ho", Repair(new RepairRig { Mode = StutterMode.Safe }, Lane.Content, "Hel", "Hello", "Hello world", "Hello world, ho"));
+        "HelHelloHello worldHello world, ho",
+            Repair(new RepairRig { Mode = StutterMode.Safe }, Lane.Content, "Hel", "Hello", "Hello world", "Hello world, ho"));
 
     [Fact]
     public void ObserveMode_DecidesAndChangesNothing()
@@ -164,7 +175,8 @@ public sealed class StutterStageTests
     public void SlowStream_DuplicatesItsHeadAndIsThenRepaired()
     {
         RepairRig rig = new() { GapMilliseconds = 400 };
-        Assert.Equal("HelHelloHello world, how are you", Repair(rig, Lane.Content, "Hel", "Hello", "Hello world", "Hello world, how", "Hello world, how are you"));
+        Assert.Equal("HelHelloHello world, how are you",
+            Repair(rig, Lane.Content, "Hel", "Hello", "Hello world", "Hello world, how", "Hello world, how are you"));
     }
 
     [Fact]
@@ -185,12 +197,33 @@ public sealed class StutterStageTests
     }
 
     [Fact]
+    public void EventsAfterTheEnd_PassUntouched()
+    {
+        // A resumed stream goes on through the same chain after upstream's first end.
+        RepairRig rig = new();
+        RecordingSink sink = new();
+        RepairChain chain = rig.NewChain(sink);
+        using ChatEvent e = new();
+        foreach (string text in new[] { "Hel", "Hello", "Hello" })
+        {
+            byte[] data = Encoding.UTF8.GetBytes($"{{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}");
+            ChatEventDecoder.Decode(new SseFrame { Raw = data, Data = data, HasData = true }, e);
+            chain.Push(e);
+            if (text == "Hello") chain.Finish();
+        }
+
+        Assert.Equal(["Hel", "Hello", "Hello"], sink.Texts);
+        Assert.False(chain.IsHolding);
+    }
+
+    [Fact]
     public void ChoicesOfOneStream_AreJudgedApart()
     {
         static string Say(int choice, string text) => ChunkWriter.Chunk($"{{\"content\":\"{text}\"}}", choice: choice);
         string clean = Say(0, "Hello there") + Say(1, "Hello there") + Say(0, " you") + Say(1, " all") + "data: [DONE]\n\n";
         Assert.Equal(clean, new RepairRig { Standing = StutterStanding.Usual }.Run(clean));
-        string spoiled = Say(0, "Hel") + Say(1, "Hi") + Say(0, "Hello") + Say(1, " all") + Say(0, "Hello you") + Say(0, "Hello you two") + "data: [DONE]\n\n";
+        string spoiled = Say(0, "Hel") + Say(1, "Hi") + Say(0, "Hello") + Say(1, " all") + Say(0, "Hello you")
+            + Say(0, "Hello you two") + "data: [DONE]\n\n";
         string repaired = new RepairRig().Run(spoiled);
         Assert.Equal("Hello you two", ChunkWriter.Read(repaired, Lane.Content));
         Assert.Contains("Hi", repaired, StringComparison.Ordinal);
@@ -200,7 +233,8 @@ public sealed class StutterStageTests
     public void LogprobsOfAnEditedEvent_AreTakenOut()
     {
         static string Say(string text) =>
-            $"data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"logprobs\":{{\"content\":[{{\"token\":\"{text}\"}}]}}}}]}}\n\n";
+            $"data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}," +
+            $"\"logprobs\":{{\"content\":[{{\"token\":\"{text}\"}}]}}}}]}}\n\n";
         string repaired = new RepairRig { Deltas = DeltaHabit.Cumulative }.Run(Say("one") + Say("one two") + Say("one two three"));
         Assert.Equal("one two three", ChunkWriter.Read(repaired, Lane.Content));
         Assert.DoesNotContain("\"token\":\"one two\"", repaired, StringComparison.Ordinal);
@@ -212,14 +246,16 @@ public sealed class StutterStageTests
     {
         RepairRig rig = new() { HoldLimitBytes = 60 };
         string value = new('v', 30);
-        Assert.Equal($"{{\"todo\":{{\"todo\":\"{value}{value}{value}", Repair(rig, Lane.Arguments, "{\"todo\":", "{\"todo\":", "\"" + value, value, value));
+        Assert.Equal($"{{\"todo\":{{\"todo\":\"{value}{value}{value}",
+            Repair(rig, Lane.Arguments, "{\"todo\":", "{\"todo\":", "\"" + value, value, value));
         Assert.Contains(rig.Report.Decisions, d => d.Rule == "limit");
     }
 
     [Fact]
     public void MirroredThinking_IsNotTakenForARepeat()
     {
-        string stream = ChunkWriter.Chunk("{\"reasoning\":\"Let me think about it\",\"reasoning_content\":\"Let me think about it\"}") + "data: [DONE]\n\n";
+        string stream = ChunkWriter.Chunk("{\"reasoning\":\"Let me think about it\",\"reasoning_content\":\"Let me think about it\"}")
+            + "data: [DONE]\n\n";
         Assert.Equal(stream, new RepairRig { Standing = StutterStanding.Usual }.Run(stream));
     }
 
@@ -231,6 +267,13 @@ public sealed class StutterStageTests
         string repaired = new RepairRig { KeyOrderMark = true }.Run(stream);
         Assert.Equal("Sure thing, go", ChunkWriter.Read(repaired, Lane.Content));
         Assert.Equal(2, repaired.Split("\"assistant\"").Length - 1);
+    }
+
+    private sealed class RecordingSink : IEventSink
+    {
+        public List<string> Texts { get; } = [];
+
+        public void Push(ChatEvent chatEvent) => Texts.Add(Encoding.UTF8.GetString(chatEvent.Text(chatEvent.Parts[0])));
     }
 
     [Fact]
