@@ -107,6 +107,22 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
         }
     }
 
+    /// <summary>Takes over other breaker settings. What the breakers have seen stays, and so do leases, loads and cooldowns.</summary>
+    public void Configure(int failures, TimeSpan open, DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            if (failures == breakerFailures && open == breakerOpen) return;
+            (breakerFailures, breakerOpen) = (failures, open);
+            foreach (((string account, string model) key, CircuitBreaker old) in _breakers.ToArray())
+            {
+                CircuitBreaker breaker = new(failures, open);
+                breaker.Import(old.Export(key.account, key.model), now);
+                _breakers[key] = breaker;
+            }
+        }
+    }
+
     public void Import(PoolRecord record, DateTimeOffset now)
     {
         lock (_gate)

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
+using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Observability;
 using QwenProxy.Proxying;
@@ -11,6 +12,7 @@ namespace QwenProxy.Hosting;
 internal sealed class ProxyRuntime : IAsyncDisposable
 {
     private readonly IdSource _ids;
+    private readonly StateStore? _state;
     private volatile ProxySnapshot _snapshot;
 
     public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random)
@@ -25,6 +27,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Authorizer.Apply(snapshot);
         Models = new ModelDirectory(Transport, Authorizer, time, loggers.CreateLogger<ModelDirectory>());
         Router = new Router(this, random);
+        // Without a data folder (tests, the demo) nothing is read or written.
+        if (snapshot.Storage.DataFolder.Length > 0) _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
     }
 
     public ProxySnapshot Snapshot => _snapshot;
@@ -52,7 +56,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public TokenEstimate Tokens { get; } = new();
 
     /// <summary>What streams have taught about who stutters.</summary>
-    public StutterPrior Prior { get; init; } = new();
+    public StutterPrior Prior { get; private set; } = new();
 
     /// <summary>Runs socket callbacks where they arrive instead of on the pool; see docs/performance.md.</summary>
     public bool InlineScheduling { get; init; } = true;
@@ -62,9 +66,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public string NewId(string prefix) => _ids.Next(prefix);
 
     /// <summary>Background work begins: the server is listening.</summary>
-    public void Start()
-    {
-    }
+    public void Start() => _state?.Start();
 
     /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
     public void Apply(ProxySnapshot snapshot)
@@ -84,9 +86,32 @@ internal sealed class ProxyRuntime : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_state is not null) await _state.DisposeAsync();
         await Authorizer.DisposeAsync();
         Transport.Dispose();
         Metrics.Dispose();
         Drain.Dispose();
+    }
+
+    private StateStore LoadState(string folder)
+    {
+        StateStore store = new(folder, Time, Logger, new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Time.GetUtcNow()), output)),
+            new StateFile("stutter-prior.json", ReadPrior, output => Prior.WriteTo(output)));
+        store.Load();
+        return store;
+    }
+
+    private bool ReadPool(ReadOnlyMemory<byte> json)
+    {
+        if (!PoolRecordJson.TryRead(json.Span, out PoolRecord record)) return false;
+        Router.Pool.Import(record, Time.GetUtcNow());
+        return true;
+    }
+
+    private bool ReadPrior(ReadOnlyMemory<byte> json)
+    {
+        if (!StutterPrior.TryRead(json, out StutterPrior prior)) return false;
+        Prior = prior;
+        return true;
     }
 }

@@ -20,6 +20,7 @@ internal sealed class Router(ProxyRuntime runtime, Random random)
     public void Apply(ProxySnapshot snapshot)
     {
         RouteTable table = TableOf(snapshot);
+        Pool.Configure(snapshot.Breaker.Failures, TimeSpan.FromSeconds(snapshot.Breaker.OpenSeconds), runtime.Time.GetUtcNow());
         _tableOf = snapshot;
         Volatile.Write(ref _table, table);
     }
