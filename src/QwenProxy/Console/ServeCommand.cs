@@ -28,6 +28,11 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
             snapshot = loaded.Snapshot ?? snapshot;
         }
 
+        List<string> faults = [];
+        OtlpSettings telemetry = OtlpSettings.Read(sources.Variable, faults);
+        foreach (string fault in faults) terminal.Error.WriteLine(fault);
+        if (faults.Count > 0) return ExitCodes.BadUsage;
+        using OtlpExport? export = OtlpExport.Start(telemetry);
         using ILoggerFactory loggers = Logging.Create(snapshot, !System.Console.IsErrorRedirected);
         ILogger logger = loggers.CreateLogger("QwenProxy");
         foreach (EffectiveValue value in loaded.Values) LogValue(logger, value.Path, value.Value, value.Origin);

@@ -1,8 +1,10 @@
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Repair.Stutter;
+using QwenProxy.Core.Resilience;
 using QwenProxy.Observability;
 using QwenProxy.Proxying;
 
@@ -27,6 +29,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Authorizer.Apply(snapshot);
         Models = new ModelDirectory(Transport, Authorizer, time, loggers.CreateLogger<ModelDirectory>());
         Router = new Router(this, random);
+        Metrics.Watch("qwen_proxy.breakers.open", "{breaker}", "Breakers that are not closed, by account.", CountOpenBreakers);
         // Without a data folder (tests, the demo) nothing is read or written.
         if (snapshot.Storage.DataFolder.Length > 0) _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
     }
@@ -92,6 +95,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Metrics.Dispose();
         Drain.Dispose();
     }
+
+    private IEnumerable<Measurement<long>> CountOpenBreakers() => Router.Pool.Export(Time.GetUtcNow()).Breakers.Where(b => b.State != BreakerState.Closed)
+        .GroupBy(b => b.Account).Select(g => new Measurement<long>(g.Count(), new KeyValuePair<string, object?>("account", g.Key)));
 
     private StateStore LoadState(string folder)
     {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resilience;
@@ -56,7 +57,9 @@ internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, Route
         exchange.Account = account.Name;
         exchange.ServedModel = ask.Model;
 
+        using Activity? span = RequestTracing.BeginAttempt(account, ask.Model, exchange.Attempts);
         AttemptOutcome<T> outcome = await AuthorizedAsync(account, ask, send);
+        RequestTracing.EndAttempt(span, outcome.Error);
         string said = outcome.Error is { } error ? $"{error.Kind} {error.Status}" : "answers";
         RequestLog.Attempt(runtime.Logger, exchange.RequestId, exchange.Attempts, account.Name, ask.Model, said);
         runtime.Metrics.AttemptEnded(account.Name, outcome.Error?.Kind.ToString() ?? "ok");

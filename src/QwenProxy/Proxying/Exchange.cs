@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Dialects;
@@ -80,6 +81,9 @@ internal sealed class Exchange : IDisposable
     public long FirstByteAt { get; set; }
 
     public ProxyError? Error { get; set; }
+
+    /// <summary>The request's span; null while nobody listens.</summary>
+    public Activity? Span { get; init; }
 
     /// <summary>The last usage object upstream sent, as it came; empty when there was none.</summary>
     public ReadOnlyMemory<byte> Usage => _usage.AsMemory(0, _usageLength);

@@ -22,7 +22,8 @@ internal sealed class Lifecycle(ProxyRuntime runtime)
     /// <summary>The same frame around another kind of work: Accept before it, errors and Settle after it.</summary>
     public async Task RunAsync(HttpContext http, ClientDialect dialect, Func<Exchange, ClientDialect, Task<ProxyError?>> serve)
     {
-        using Exchange exchange = new(http, runtime.Snapshot, runtime.Time, runtime.NewRequestId(), runtime.Drain.End);
+        string requestId = runtime.NewRequestId();
+        using Exchange exchange = new(http, runtime.Snapshot, runtime.Time, requestId, runtime.Drain.End) { Span = RequestTracing.BeginRequest(http.Request, requestId) };
         http.Response.Headers["x-request-id"] = exchange.RequestId;
         bool entered = false;
         runtime.Metrics.RequestBegan();

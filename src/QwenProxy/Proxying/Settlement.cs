@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Ledger;
 using QwenProxy.Core.Repair;
 using QwenProxy.Hosting;
 using QwenProxy.Observability;
@@ -13,41 +14,64 @@ internal static class Settlement
 {
     public static void Settle(ProxyRuntime runtime, Exchange exchange, string dialect)
     {
-        HttpContext http = exchange.Http;
-        ProxyError? error = exchange.Error;
-        string end = error is null ? "complete" : Snake(error.Kind);
-        int status = error is { Kind: FaultKind.ClientGone } ? 499 : http.Response.HasStarted || error is null ? http.Response.StatusCode : error.Status;
-        TimeSpan duration = runtime.Time.GetElapsedTime(exchange.StartedAt);
-        TimeSpan? firstByte = exchange.FirstByteAt == 0 ? null : runtime.Time.GetElapsedTime(exchange.StartedAt, exchange.FirstByteAt);
-        (long? input, long? output) = ReadUsage(exchange.Usage.Span);
+        LedgerEntry entry = EntryOf(runtime, exchange, dialect);
         string model = exchange.ServedModel ?? (exchange.Account is null ? "" : exchange.AskedModel);
-        runtime.Metrics.RequestEnded(dialect, model, status, end, duration, firstByte);
+        runtime.Metrics.RequestEnded(dialect, model, entry.Status, entry.End, entry.Duration, entry.FirstByte);
         runtime.Metrics.Repaired(exchange.Repairs);
-        if (input is not null && output is not null) runtime.Metrics.TokensUsed(model, input.Value, output.Value);
+        if (entry.Tokens is { } tokens) runtime.Metrics.TokensUsed(model, tokens.Input, tokens.Output);
+        RequestTracing.EndRequest(exchange.Span, entry);
         LogRepairs(runtime.Logger, exchange);
-        if (!runtime.Logger.IsEnabled(LogLevel.Information)) return;
+        if (runtime.Logger.IsEnabled(LogLevel.Information)) LogRequest(runtime.Logger, exchange, entry);
+    }
+
+    private static LedgerEntry EntryOf(ProxyRuntime runtime, Exchange exchange, string dialect)
+    {
+        HttpResponse response = exchange.Http.Response;
+        ProxyError? error = exchange.Error;
+        return new LedgerEntry
+        {
+            Time = runtime.Time.GetUtcNow(),
+            RequestId = exchange.RequestId,
+            Dialect = dialect,
+            Client = exchange.ClientName,
+            AskedModel = Printable(exchange.AskedModel),
+            ServedModel = exchange.ServedModel is { } served ? Printable(served) : null,
+            Account = exchange.Account,
+            Tokens = TokenCounts.Read(exchange.Usage.Span),
+            Attempts = exchange.Attempts,
+            Resumes = exchange.Resumes,
+            Status = error is { Kind: FaultKind.ClientGone } ? 499 : response.HasStarted || error is null ? response.StatusCode : error.Status,
+            End = error is null ? "complete" : Snake(error.Kind),
+            Duration = runtime.Time.GetElapsedTime(exchange.StartedAt),
+            FirstByte = exchange.FirstByteAt == 0 ? null : runtime.Time.GetElapsedTime(exchange.StartedAt, exchange.FirstByteAt),
+        };
+    }
+
+    private static void LogRequest(ILogger logger, Exchange exchange, LedgerEntry entry)
+    {
+        HttpContext http = exchange.Http;
         RequestLog.Request(
-            runtime.Logger,
+            logger,
             http.Request.Method,
             Printable(http.Request.Path.Value ?? "/"),
-            status,
-            end,
-            Printable(exchange.AskedModel),
-            exchange.ServedModel,
-            exchange.Account,
-            exchange.ClientName,
+            entry.Status,
+            entry.End,
+            entry.AskedModel,
+            entry.ServedModel,
+            entry.Account,
+            entry.Client,
             http.Connection.RemoteIpAddress?.ToString() ?? "-",
             Printable(http.Request.Headers.UserAgent.ToString()),
             exchange.IsStreaming,
-            exchange.Attempts,
-            exchange.Resumes,
+            entry.Attempts,
+            entry.Resumes,
             exchange.Body.Length,
             exchange.Output.Written,
             exchange.UpstreamBytes,
-            firstByte is { } first ? Math.Round(first.TotalMilliseconds, 1) : null,
-            Math.Round(duration.TotalMilliseconds, 1),
-            input,
-            output,
+            entry.FirstByte is { } first ? Math.Round(first.TotalMilliseconds, 1) : null,
+            Math.Round(entry.Duration.TotalMilliseconds, 1),
+            entry.Tokens?.Input,
+            entry.Tokens?.Output,
             exchange.RequestId);
     }
 
@@ -57,30 +81,6 @@ internal static class Settlement
         const int maxLength = 120;
         if (text.Length > maxLength) text = text[..maxLength];
         return text.Any(char.IsControl) ? string.Concat(text.Select(c => char.IsControl(c) ? '?' : c)) : text;
-    }
-
-    /// <summary>Input and output tokens of an OpenAI usage object.</summary>
-    private static (long? Input, long? Output) ReadUsage(ReadOnlySpan<byte> usage)
-    {
-        if (usage.IsEmpty) return (null, null);
-        long? input = null;
-        long? output = null;
-        Utf8JsonReader reader = new(usage);
-        while (reader.Read())
-        {
-            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != 1) continue;
-            bool isInput = reader.ValueTextEquals("prompt_tokens"u8);
-            bool isOutput = reader.ValueTextEquals("completion_tokens"u8);
-            reader.Read();
-            if (reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out long number))
-            {
-                if (isInput) input = number;
-                if (isOutput) output = number;
-            }
-            else reader.Skip();
-        }
-
-        return (input, output);
     }
 
     private static void LogRepairs(ILogger logger, Exchange exchange)
