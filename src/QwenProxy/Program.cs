@@ -5,17 +5,19 @@ using QwenProxy.Hosting;
 ProxyServer.PrepareProcess();
 using StopSignals stop = new();
 Terminal terminal = Terminal.FromProcess();
-SignInCommands signIn = new(terminal, ConfigurationSources.FromProcess);
+SignInCommands signIn = new(terminal, SourcesOf);
 CommandActions actions = new()
 {
-    Serve = new ServeCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
+    Serve = new ServeCommand(terminal, SourcesOf).RunAsync,
     Demo = new DemoCommand(terminal).RunAsync,
     Simulate = new SimulateCommand(terminal).RunAsync,
     Login = signIn.LoginAsync,
     Logout = signIn.LogoutAsync,
-    Accounts = new AccountsCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
-    Status = new StatusCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
-    Models = new ModelsCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
-    Config = new ConfigCommand(terminal, ConfigurationSources.FromProcess).RunAsync,
+    Accounts = new AccountsCommand(terminal, SourcesOf).RunAsync,
+    Status = new StatusCommand(terminal, SourcesOf).RunAsync,
+    Models = new ModelsCommand(terminal, SourcesOf).RunAsync,
+    Config = new ConfigCommand(terminal, SourcesOf).RunAsync,
 };
 return await CommandLine.RunAsync(args, actions, terminal, stop.Token);
+
+static ConfigurationSources SourcesOf(ConfigurationFlags flags) => ConfigurationSources.FromProcess(flags) with { KnownQuirks = KnownRules.All };

@@ -24,15 +24,15 @@ internal static class Program
     {
         await using TokenBroker broker = NewBroker(options, http);
         AccessTokenResult first = await broker.GetValidAccessTokenAsync(CancellationToken.None);
-        await Console.Out.WriteLineAsync(first.Token is null ? first.Error!.Message : "ready");
-        await Console.In.ReadLineAsync();
+        await System.Console.Out.WriteLineAsync(first.Token is null ? first.Error!.Message : "ready");
+        await System.Console.In.ReadLineAsync();
         HttpStatusCode status = await AskAsync(http, first);
         if (status == HttpStatusCode.Unauthorized && await broker.RecoverAsync(first.Token!.Reveal(), AuthFailure.Refused, CancellationToken.None))
         {
             status = await AskAsync(http, await broker.GetValidAccessTokenAsync(CancellationToken.None));
         }
 
-        await Console.Out.WriteLineAsync($"{(int)status}");
+        await System.Console.Out.WriteLineAsync($"{(int)status}");
         return 0;
     }
 

@@ -46,7 +46,11 @@ public sealed class RepairContext
     /// <summary>What was learned about this upstream and model.</summary>
     public StutterStanding StutterStanding { get; init; }
 
-    /// <summary>This profile has shown that its serialiser writes the first event, and a restated one, with other key order than the rest.</summary>
+    /// <summary>
+    /// This profile has shown that its serialiser writes the first event, and a restated one, with other key order than the rest, so that the order
+    /// says something by itself. Elsewhere it says something only beside a body event with another order: llama.cpp, for one, writes the first
+    /// event's order on every event.
+    /// </summary>
     public bool KeyOrderMark { get; init; }
 
     /// <summary>When the event now in the chain arrived, in milliseconds of any steady clock of the driver; 0 when nobody sets it.</summary>

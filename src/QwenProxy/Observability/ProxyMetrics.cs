@@ -28,6 +28,7 @@ internal sealed class ProxyMetrics : IDisposable
     private readonly Counter<long> _repairs;
     private readonly Counter<long> _removedBytes;
     private readonly Counter<long> _quirks;
+    private readonly Counter<long> _translations;
     private readonly Counter<long> _refreshes;
     private readonly UpDownCounter<long> _running;
     private readonly Histogram<double> _duration;
@@ -42,6 +43,7 @@ internal sealed class ProxyMetrics : IDisposable
         _repairs = _meter.CreateCounter<long>("qwen_proxy.repair.decisions", "{decision}", "Decisions of the repair stages.");
         _removedBytes = _meter.CreateCounter<long>("qwen_proxy.repair.removed", "By", "Bytes of text that repair took out of streams.");
         _quirks = _meter.CreateCounter<long>("qwen_proxy.quirks.applied", "{request}", "Requests changed for an upstream's sake, by rule.");
+        _translations = _meter.CreateCounter<long>("qwen_proxy.translation.notes", "{note}", "What translating a request left out or changed, by kind.");
         _refreshes = _meter.CreateCounter<long>("qwen_proxy.credential.refreshes", "{refresh}", "Token refreshes by account and outcome.");
         _running = _meter.CreateUpDownCounter<long>("qwen_proxy.requests.running", "{request}", "Requests running now.");
         _duration = _meter.CreateHistogram("gen_ai.server.request.duration", "s", "Whole duration of a request.", null, Buckets(Seconds));
@@ -88,6 +90,9 @@ internal sealed class ProxyMetrics : IDisposable
     }
 
     public void QuirkApplied(string rule) => _quirks.Add(1, new KeyValuePair<string, object?>("rule", rule));
+
+    /// <param name="note">What a translation noted, such as <c>dropped tool:web_search</c>. Names after the colon are the client's and no label.</param>
+    public void TranslationNoted(string note) => _translations.Add(1, new KeyValuePair<string, object?>("kind", note.Split(':')[0]));
 
     public void Refreshed(string account, string outcome) => _refreshes.Add(1, new TagList { { "account", account }, { "outcome", outcome } });
 

@@ -68,4 +68,7 @@ internal static partial class RequestLog
 
     [LoggerMessage(EventId = 11, Level = LogLevel.Warning, Message = "request={requestId} text of upstream and its token count differ: {detail}")]
     public static partial void Audit(ILogger logger, string requestId, string detail);
+
+    [LoggerMessage(EventId = 12, Level = LogLevel.Debug, Message = "request={requestId} translation: {note}")]
+    public static partial void Translated(ILogger logger, string requestId, string note);
 }

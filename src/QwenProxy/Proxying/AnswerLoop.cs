@@ -78,7 +78,7 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
     {
         UpstreamCall call = new(runtime, exchange, incoming);
         TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
-        return _resume.IsResuming ? await _resume.SendAsync(call, target, deadline) : await call.SendAsync(target, incoming.Chat, deadline);
+        return _resume.IsResuming ? await _resume.SendAsync(call, target, deadline) : await call.SendAsync(target, call.Adapt(target), deadline);
     }
 
     private DownstreamAnswer NewAnswer(PooledBytes? whole)

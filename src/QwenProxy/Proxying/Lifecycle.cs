@@ -86,6 +86,12 @@ internal sealed class Lifecycle(ProxyRuntime runtime)
         // 2 Parse
         IncomingRequest? incoming = dialect.Parse(exchange, out ProxyError? fault);
         if (incoming is null) return fault;
+        foreach (string note in incoming.Notes)
+        {
+            runtime.Metrics.TranslationNoted(note);
+            RequestLog.Translated(runtime.Logger, exchange.RequestId, note);
+        }
+
         exchange.IsStreaming = incoming.Stream;
         exchange.AskedModel = incoming.Chat.Model;
         TimeoutsSnapshot timeouts = exchange.Snapshot.Timeouts;

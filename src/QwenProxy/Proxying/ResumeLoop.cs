@@ -64,8 +64,9 @@ internal sealed class ResumeLoop : IDisposable
     {
         UpstreamProfile profile = target.Account.Profile;
         PrefillStyle style = profile.CanPrefill(target.Ask.Model) ? profile.Prefill : PrefillStyle.None;
+        ChatRequest adapted = call.Adapt(target);
         _way = _policy.Choose(_sent!, style, target.Account.Name, target.Ask.Model);
-        if (_way == ResumeWay.Prefill && PrefillRequest.Build(_incoming.Chat.Body.Span, _sent!, style) is { } body && ChatRequest.TryParse(body, out ChatRequest prefill, out _))
+        if (_way == ResumeWay.Prefill && PrefillRequest.Build(adapted.Body.Span, _sent!, style) is { } body && ChatRequest.TryParse(body, out ChatRequest prefill, out _))
         {
             AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, prefill, deadline);
             if (outcome.Error is not { } error || !_policy.NoteRefusedPrefill(target.Account.Name, target.Ask.Model, error)) return Note(outcome);
@@ -73,7 +74,7 @@ internal sealed class ResumeLoop : IDisposable
         }
 
         _way = ResumeWay.Replay;
-        return Note(await call.SendAsync(target, _incoming.Chat, deadline));
+        return Note(await call.SendAsync(target, adapted, deadline));
     }
 
     /// <summary>The stage that lets only new bytes through; null on a first stream.</summary>

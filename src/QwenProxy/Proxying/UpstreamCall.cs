@@ -4,7 +4,9 @@ using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
 using QwenProxy.Core.Requests;
+using QwenProxy.Core.Requests.Quirks;
 using QwenProxy.Hosting;
+using QwenProxy.Observability;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Proxying;
@@ -17,6 +19,20 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
 {
     private const int MaxErrorBytes = 1024 * 1024;
     private const int MaxPreambleBytes = 64 * 1024;
+
+    /// <summary>The request as this upstream wants it: the client's own, with named quirk rules applied where they have something to change.</summary>
+    public ChatRequest Adapt(AttemptTarget target)
+    {
+        List<string> applied = [];
+        ChatRequest adapted = QuirkRules.Apply(incoming.Chat, target.Account.Profile, target.Ask.Model, incoming.Thinking, exchange.Snapshot.Repair.DisabledQuirks, applied);
+        foreach (string rule in applied)
+        {
+            runtime.Metrics.QuirkApplied(rule);
+            RequestLog.Quirk(runtime.Logger, exchange.RequestId, rule);
+        }
+
+        return adapted;
+    }
 
     /// <summary>Sends and waits for the first event, at most <paramref name="firstToken"/>.</summary>
     public async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, ChatRequest chat, TimeSpan firstToken)

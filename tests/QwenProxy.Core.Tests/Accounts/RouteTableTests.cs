@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
-using ModelPattern = QwenProxy.Core.Accounts.ModelPattern;
 
 namespace QwenProxy.Core.Tests.Accounts;
 
@@ -65,16 +64,6 @@ public sealed class RouteTableTests
     [Fact]
     public void Accounts_ComeByPriority() =>
         Assert.Equal(["b", "c", "a"], Names(Table([Make("a") with { Priority = 9 }, Make("b") with { Priority = 1 }, Make("c") with { Priority = 1 }]), "m"));
-
-    [Theory]
-    [InlineData("*", "", true)]
-    [InlineData("a*c", "abbc", true)]
-    [InlineData("a*c", "abcb", false)]
-    [InlineData("*max*", "qwen3.7-max-latest", true)]
-    [InlineData("**", "x", true)]
-    [InlineData("", "x", false)]
-    [InlineData("A", "a", false)]
-    public void Pattern_MatchesRuns(string pattern, string name, bool matches) => Assert.Equal(matches, ModelPattern.Matches(pattern, name));
 
     private static AccountSnapshot Make(string name, params string[] models) =>
         new() { Name = name, Profile = new UpstreamProfile("generic"), Models = [.. models] };

@@ -73,7 +73,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
                 PassThrough(part, text, marks);
                 break;
             case StutterState.Initial when _all.Length == 0:
-                _firstMarked = marks.Marked && run.Context.KeyOrderMark;
+                _firstMarked = marks.Marked;
                 _text.Write(text);
                 _all.Add(text);
                 break;
@@ -91,10 +91,9 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     public void LetGo(string rule, bool timeIsUp = false)
     {
         if (_held.Count == 0) return;
-        if (_proof.AllMarked && timeIsUp)
+        if (_proof.AllMarked && timeIsUp && run.Context.KeyOrderMark)
         {
-            // The profile has shown its mark, which is proof; waiting for an unmarked event was caution, and its time is over.
-            Accept("E3-key-order");
+            Accept("E3-key-order"); // The mark is proof here; waiting for an unmarked event was caution, and its time is over.
             return;
         }
 
@@ -110,7 +109,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         if (_held.Count > 0)
         {
             if (_evidence.OnlyRestatedIsWhole) Accept("E4-json");
-            else if (_proof.AllMarked && _proof.AllTelling) Accept("E3-key-order");
+            else if (_proof.AllMarked && _proof.AllTelling && run.Context.KeyOrderMark) Accept("E3-key-order");
             else Settle(proven: false, "end");
         }
 
@@ -210,7 +209,9 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         }
         else if (MayHold(marks, confidence, bytes))
         {
-            _proof = HeldProof.And(_held.Count == 0 ? HeldProof.All : _proof, _firstMarked, marks, telling);
+            // Elsewhere only the plainest case counts: the first event said once more, and then a body event without the mark.
+            bool markCounts = _firstMarked && (run.Context.KeyOrderMark || (relation == Relation.Equals && _held.Count == 0));
+            _proof = HeldProof.And(_held.Count == 0 ? HeldProof.All : _proof, markCounts, marks, telling);
             Hold(part, keep, bytes, confidence);
         }
         else PassUndecided(relation, bytes, confidence);
@@ -221,7 +222,8 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         if (run.Context.Deltas == DeltaHabit.Cumulative) return "E1-declared";
         if (marks.FrameRepeated && marks.IdsCount) return "E2-id";
         if (marks.UsageStood && marks.UsageCounts) return "E2-usage";
-        if (_firstMarked && marks.Marked && (_bodySeen || WasProven || _evidence.IsMarkedGrowth(relation, text, delta))) return "E3-key-order";
+        bool telling = _bodySeen || WasProven || _evidence.IsMarkedGrowth(relation, text, delta);
+        if (run.Context.KeyOrderMark && _firstMarked && marks.Marked && telling) return "E3-key-order";
         if (_evidence.IsProvenByJson) return "E4-json";
         if (_evidence.OracleOpen && WasProven && _state == StutterState.Stuttering && relation != Relation.Shorter) return "E4-json";
         if (run.Mode == StutterMode.Safe || kind == PartKind.ToolCall || _evidence.OracleOpen) return null;

@@ -33,8 +33,12 @@ public sealed class StutterStageTests
         "**The Harbour", Repair(new RepairRig { KeyOrderMark = true, Mode = StutterMode.Safe }, Lane.Content, FirstMark, FirstMark, "The Harbour"));
 
     [Fact]
-    public void MarkOnAProfileThatNeverShowedIt_ProvesNothing() =>
-        Assert.Equal("****The Harbour", Repair(new RepairRig(), Lane.Content, FirstMark, FirstMark, "The Harbour"));
+    public void MarkOnAProfileThatNeverShowedIt_CountsOnlyBesideABodyEventWithoutIt()
+    {
+        Assert.Equal("**The Harbour", Repair(new RepairRig(), Lane.Content, FirstMark, FirstMark, "The Harbour"));
+        Assert.Equal("****", Repair(new RepairRig(), Lane.Content, FirstMark, FirstMark));
+        Assert.Equal("****The", Repair(new RepairRig(), Lane.Content, FirstMark, FirstMark, new("The") { Marked = true }));
+    }
 
     [Fact]
     public void EveryEventMarked_ProvesNothing() => Assert.Equal(
