@@ -56,55 +56,68 @@ internal static class HistoryRules
     private static void OrderResults(RequestDraft draft)
     {
         if (draft.Messages is not { } messages) return;
-        for (int i = 0; i < messages.Items.Count; i++)
+        IReadOnlyList<MessageDraft> items = messages.Items;
+        List<MessageDraft> ordered = new(items.Count);
+        bool moved = false;
+        int i = 0;
+        while (i < items.Count)
         {
-            if (!messages.Items[i].HasCalls) continue;
-            HashSet<string> open = OpenCalls(messages.Items[i]);
-            int end = i + 1;
-            while (end < messages.Items.Count && messages.Items[end].Role == MessageRole.Tool) open.Remove(messages.Items[end++].CallId);
-            for (int late = end; open.Count > 0 && late < messages.Items.Count && messages.Items[late].Role != MessageRole.Assistant; late++)
+            HashSet<string> open = OpenCalls(items[i]);
+            ordered.Add(items[i++]);
+            if (open.Count == 0) continue;
+            for (; i < items.Count && items[i].Role == MessageRole.Tool; i++)
             {
-                MessageDraft message = messages.Items[late];
-                if (message.Role == MessageRole.Tool && open.Remove(message.CallId)) messages.Move(late, end++);
+                open.Remove(items[i].CallId);
+                ordered.Add(items[i]);
             }
+
+            List<MessageDraft> between = [];
+            for (; open.Count > 0 && i < items.Count && items[i].Role != MessageRole.Assistant; i++)
+            {
+                bool late = items[i].Role == MessageRole.Tool && open.Remove(items[i].CallId);
+                moved |= late;
+                (late ? ordered : between).Add(items[i]);
+            }
+
+            ordered.AddRange(between);
         }
+
+        if (moved) messages.Rearrange(ordered);
     }
 
     /// <summary>Said after the results that have their calls, since nothing may stand between those.</summary>
     private static void RetellOrphans(RequestDraft draft)
     {
         if (draft.Messages is not { } messages) return;
+        IReadOnlyList<MessageDraft> items = messages.Items;
+        List<MessageDraft> told = new(items.Count), orphans = [];
+        bool found = false;
         HashSet<string> open = [];
-        int i = 0;
-        while (i < messages.Items.Count)
+        foreach (MessageDraft message in items)
         {
-            if (messages.Items[i].Role != MessageRole.Tool)
+            if (message.Role == MessageRole.Tool)
             {
-                open = OpenCalls(messages.Items[i]);
-                i++;
+                string id = message.CallId;
+                bool answers = id.Length == 0 ? open.Count > 0 : open.Contains(id);
+                found |= !answers;
+                (answers ? told : orphans).Add(message);
                 continue;
             }
 
-            int end = i;
-            while (end < messages.Items.Count && messages.Items[end].Role == MessageRole.Tool) end++;
-            int stay = end;
-            for (int at = i; at < stay;)
-            {
-                string id = messages.Items[at].CallId;
-                if (open.Contains(id) || (id.Length == 0 && open.Count > 0))
-                {
-                    at++;
-                    continue;
-                }
-
-                messages.Replace(messages.Items[at], AsUserText(messages.Items[at]));
-                messages.Move(at, end - 1);
-                stay--;
-            }
-
-            open = [];
-            i = end;
+            Tell(messages, orphans, told);
+            open = OpenCalls(message);
+            told.Add(message);
         }
+
+        Tell(messages, orphans, told);
+        if (found) messages.Rearrange(told);
+    }
+
+    private static void Tell(MessageListDraft messages, List<MessageDraft> orphans, List<MessageDraft> told)
+    {
+        foreach (MessageDraft orphan in orphans) messages.Replace(orphan, AsUserText(orphan));
+        told.AddRange(orphans);
+        orphans.Clear();
     }
 
     private static byte[] AsUserText(MessageDraft result)
@@ -118,27 +131,31 @@ internal static class HistoryRules
     private static void AnswerCalls(RequestDraft draft)
     {
         if (draft.Messages is not { } messages) return;
-        for (int i = 0; i < messages.Items.Count; i++)
+        IReadOnlyList<MessageDraft> items = messages.Items;
+        List<MessageDraft> answered = new(items.Count);
+        int i = 0;
+        while (i < items.Count)
         {
-            if (!messages.Items[i].HasCalls) continue;
-            HashSet<string> open = OpenCalls(messages.Items[i]);
-            int end = i + 1;
-            bool nameless = false;
-            while (end < messages.Items.Count && messages.Items[end].Role == MessageRole.Tool)
+            MessageDraft message = items[i++];
+            answered.Add(message);
+            HashSet<string> open = OpenCalls(message);
+            for (; open.Count > 0 && i < items.Count && items[i].Role == MessageRole.Tool; i++)
             {
-                string id = messages.Items[end++].CallId;
-                nameless |= id.Length == 0;
+                // A result that names no call may be the one that is missed.
+                string id = items[i].CallId;
+                if (id.Length == 0) open.Clear();
                 open.Remove(id);
+                answered.Add(items[i]);
             }
 
-            // A result that names no call may be the one that is missed.
-            if (nameless) continue;
-            foreach (CallDraft call in messages.Items[i].Calls)
+            if (open.Count == 0) continue;
+            foreach (CallDraft call in message.Calls)
             {
-                if (!open.Remove(call.Id)) continue;
-                messages.Insert(end++, new MessageDraft(Unavailable(call.Id)));
+                if (open.Remove(call.Id)) answered.Add(new MessageDraft(Unavailable(call.Id)));
             }
         }
+
+        if (answered.Count > items.Count) messages.Rearrange(answered);
     }
 
     private static byte[] Unavailable(string id) =>

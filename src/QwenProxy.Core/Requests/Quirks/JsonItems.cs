@@ -3,14 +3,16 @@ using QwenProxy.Wire;
 namespace QwenProxy.Core.Requests.Quirks;
 
 /// <summary>A piece of a container: a member with its name, or an array's item, as it stands or as it is to be.</summary>
-internal class JsonItem
+internal abstract class JsonItem
 {
     /// <summary>The text between the item before and this one in the source (a comma and white space); -1 for the first and for new ones.</summary>
     public int GapStart { get; init; } = -1;
 
     public int Start { get; init; } = -1;
 
-    public ReadOnlyMemory<byte> Raw { get; protected set; }
+    public abstract int Length { get; }
+
+    public abstract void CopyTo(Span<byte> output);
 }
 
 /// <summary>
@@ -37,83 +39,92 @@ internal abstract class JsonItems<T>(ReadOnlyMemory<byte> source, int lead, int 
         Edits++;
     }
 
-    public void RemoveAt(int index)
+    public void RemoveAll(Predicate<T> which)
     {
-        _items.RemoveAt(index);
-        Edits++;
+        if (_items.RemoveAll(which) > 0) Edits++;
     }
 
-    public void Move(int from, int to)
+    /// <summary>The same pieces, or others, in a new order. One call for many moves: a list shifted piece by piece takes the square of its length.</summary>
+    public void Rearrange(IReadOnlyList<T> items)
     {
-        if (from == to) return;
-        T item = _items[from];
-        _items.RemoveAt(from);
-        _items.Insert(to, item);
+        _items.Clear();
+        _items.AddRange(items);
         Edits++;
     }
 
     public byte[] ToBytes()
     {
-        byte[] output = new byte[Length()];
+        byte[] bytes = new byte[Length];
+        CopyTo(bytes);
+        return bytes;
+    }
+
+    public int Length
+    {
+        get
+        {
+            int length = Lead + source.Length - Tail;
+            for (int i = 0; i < _items.Count; i++) length += _items[i].Length + (i > 0 ? Gap(_items[i]).Length : 0);
+            return length;
+        }
+    }
+
+    public void CopyTo(Span<byte> output)
+    {
         ReadOnlySpan<byte> text = source.Span;
-        int at = Copy(text[..Lead], output, 0);
+        output = Copy(text[..Lead], output);
         for (int i = 0; i < _items.Count; i++)
         {
-            if (i > 0) at = Copy(Gap(_items[i]), output, at);
-            at = Copy(_items[i].Raw.Span, output, at);
+            if (i > 0) output = Copy(Gap(_items[i]), output);
+            _items[i].CopyTo(output);
+            output = output[_items[i].Length..];
         }
 
-        Copy(text[Tail..], output, at);
-        return output;
+        Copy(text[Tail..], output);
     }
 
     protected void Load(T item) => _items.Add(item);
 
-    private static int Copy(ReadOnlySpan<byte> text, byte[] output, int at)
+    private static Span<byte> Copy(ReadOnlySpan<byte> text, Span<byte> output)
     {
-        text.CopyTo(output.AsSpan(at));
-        return at + text.Length;
-    }
-
-    private int Length()
-    {
-        int length = Lead + source.Length - Tail;
-        for (int i = 0; i < _items.Count; i++) length += _items[i].Raw.Length + (i > 0 ? Gap(_items[i]).Length : 0);
-        return length;
+        text.CopyTo(output);
+        return output[text.Length..];
     }
 
     private ReadOnlySpan<byte> Gap(T item) => item.GapStart >= 0 ? source.Span[item.GapStart..item.Start] : ","u8;
 }
 
-/// <summary>A member of an object.</summary>
-internal sealed class JsonMember : JsonItem
+/// <summary>A member of an object: its head (name, colon and the white space around that) and its value.</summary>
+internal sealed class JsonMember(ReadOnlyMemory<byte> head, int nameLength, ReadOnlyMemory<byte> value) : JsonItem
 {
-    private int _nameLength;
-    private int _valueStart;
+    private ReadOnlyMemory<byte> _head = head;
+    private int _nameLength = nameLength;
+    private MessageListDraft? _list;
 
-    public JsonMember(ReadOnlyMemory<byte> raw, int nameLength, int valueStart)
+    public ReadOnlyMemory<byte> Value { get; private set; } = value;
+
+    public override int Length => _head.Length + (_list?.Length ?? Value.Length);
+
+    public static JsonMember New(ReadOnlySpan<byte> name, ReadOnlyMemory<byte> value) => new((byte[])[(byte)'"', .. name, .. "\":"u8], name.Length + 2, value);
+
+    public bool NameIs(ReadOnlySpan<byte> name) => _nameLength == name.Length + 2 && _head.Span.Slice(1, name.Length).SequenceEqual(name);
+
+    public void SetValue(ReadOnlyMemory<byte> value) => Value = value;
+
+    /// <summary>The value is what the list will be when it is written, which spares a copy of a long conversation.</summary>
+    public void SetValue(MessageListDraft list) => _list = list;
+
+    public void Rename(ReadOnlySpan<byte> name)
     {
-        Raw = raw;
-        _nameLength = nameLength;
-        _valueStart = valueStart;
+        _head = (byte[])[(byte)'"', .. name, (byte)'"', .. _head.Span[_nameLength..]];
+        _nameLength = name.Length + 2;
     }
 
-    public JsonMember(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value) => Build(name, ":"u8, value);
-
-    public ReadOnlyMemory<byte> Value => Raw[_valueStart..];
-
-    public bool NameIs(ReadOnlySpan<byte> name) => _nameLength == name.Length + 2 && Raw.Span.Slice(1, name.Length).SequenceEqual(name);
-
-    public void SetValue(ReadOnlySpan<byte> value) => Build(Raw.Span[1..(_nameLength - 1)], Raw.Span[_nameLength.._valueStart], value);
-
-    public void Rename(ReadOnlySpan<byte> name) => Build(name, Raw.Span[_nameLength.._valueStart], Value.Span);
-
-    private void Build(ReadOnlySpan<byte> name, ReadOnlySpan<byte> colon, ReadOnlySpan<byte> value)
+    public override void CopyTo(Span<byte> output)
     {
-        byte[] raw = [(byte)'"', .. name, (byte)'"', .. colon, .. value];
-        Raw = raw;
-        _nameLength = name.Length + 2;
-        _valueStart = _nameLength + colon.Length;
+        _head.Span.CopyTo(output);
+        if (_list is not null) _list.CopyTo(output[_head.Length..]);
+        else Value.Span.CopyTo(output[_head.Length..]);
     }
 }
 
@@ -143,8 +154,8 @@ internal sealed class JsonObjectDraft : JsonItems<JsonMember>
         foreach ((ByteRange name, ByteRange value) in members)
         {
             if (before < 0) draft.Lead = name.Start;
-            ReadOnlyMemory<byte> raw = json[name.Start..value.End];
-            draft.Load(new JsonMember(raw, name.Length, value.Start - name.Start) { GapStart = before, Start = name.Start });
+            ReadOnlyMemory<byte> head = json[name.Start..value.Start], whole = json[value.Start..value.End];
+            draft.Load(new JsonMember(head, name.Length, whole) { GapStart = before, Start = name.Start });
             before = value.End;
         }
 
@@ -173,21 +184,20 @@ internal sealed class JsonObjectDraft : JsonItems<JsonMember>
     {
         if (FindMember(name) is not { } member)
         {
-            Insert(Items.Count, new JsonMember(name, value));
+            Insert(Items.Count, JsonMember.New(name, value.ToArray()));
             return;
         }
 
         if (member.Value.Span.SequenceEqual(value)) return;
-        member.SetValue(value);
+        member.SetValue(value.ToArray());
         Edits++;
     }
 
     public void Remove(ReadOnlySpan<byte> name)
     {
-        for (int i = Items.Count - 1; i >= 0; i--)
-        {
-            if (Items[i].NameIs(name)) RemoveAt(i);
-        }
+        if (FindMember(name) is null) return;
+        byte[] which = name.ToArray();
+        RemoveAll(m => m.NameIs(which));
     }
 
     public void Rename(JsonMember member, ReadOnlySpan<byte> name)

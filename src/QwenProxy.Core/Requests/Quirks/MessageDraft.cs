@@ -32,6 +32,10 @@ internal sealed class MessageDraft : JsonItem
 
     public MessageDraft(ReadOnlyMemory<byte> raw) => Replace(raw);
 
+    public ReadOnlyMemory<byte> Raw { get; private set; }
+
+    public override int Length => Raw.Length;
+
     public MessageRole Role { get; private set; }
 
     public bool HasReasoningContent { get; private set; }
@@ -66,6 +70,8 @@ internal sealed class MessageDraft : JsonItem
         Raw = raw;
         Scan(raw.Span, 0);
     }
+
+    public override void CopyTo(Span<byte> output) => Raw.Span.CopyTo(output);
 
     private ReadOnlyMemory<byte> In(ByteRange range) => Raw.Slice(range.Start, range.Length);
 
@@ -112,18 +118,42 @@ internal sealed class MessageDraft : JsonItem
     {
         List<CallDraft> calls = [];
         if (!HasCalls) return calls;
-        ReadOnlySpan<byte> json = Raw.Span;
-        JsonScanner items = new(json[.._calls.End], _calls.Start);
-        while (items.MoveNext())
+        ReadOnlySpan<byte> json = Raw.Span[.._calls.End];
+        int at = JsonScanner.SkipSpace(json, _calls.Start + 1);
+        while (at < json.Length && json[at] == '{')
         {
-            ReadOnlySpan<byte> call = items.Value.In(json);
-            ByteRange function = JsonValue.FindRange(call, "function"u8);
-            ByteRange arguments = JsonValue.FindRange(function.In(call), "arguments"u8);
-            function = function.Shift(-items.Value.Start);
-            calls.Add(new CallDraft(JsonValue.Text(JsonValue.Find(call, "id"u8)), function, arguments.Shift(-function.Start)));
+            calls.Add(ReadCall(json, ref at));
+            at = JsonScanner.SkipSpace(json, at);
+            if (at < json.Length && json[at] == ',') at = JsonScanner.SkipSpace(json, at + 1);
         }
 
         return calls;
+    }
+
+    /// <summary>Arguments can be long: each level is walked once. What is not JSON ends the list.</summary>
+    private static CallDraft ReadCall(ReadOnlySpan<byte> json, ref int at)
+    {
+        ByteRange id = default, function = default, arguments = default;
+        JsonScanner call = new(json, at);
+        while (call.MoveNext())
+        {
+            if (call.NameIs("id"u8)) id = call.Value;
+            else if (call.NameIs("function"u8)) function = call.Value;
+        }
+
+        at = call.Failed ? json.Length : call.Position;
+        if (!function.IsEmpty && json[function.Start] == '{')
+        {
+            JsonScanner members = new(json, function.Start);
+            while (members.MoveNext())
+            {
+                if (members.NameIs("arguments"u8)) arguments = members.Value;
+            }
+
+            if (members.Failed) function = default;
+        }
+
+        return new CallDraft(JsonValue.Text(id.In(json)), function, arguments);
     }
 }
 

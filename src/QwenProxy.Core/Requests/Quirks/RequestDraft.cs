@@ -53,7 +53,7 @@ internal sealed class RequestDraft(ChatRequest request, UpstreamProfile profile,
 
     public byte[] ToBytes()
     {
-        if (_messages is { Edits: > 0 }) Fields.Set("messages"u8, _messages.ToBytes());
+        if (_messages is { Edits: > 0 }) Fields.FindMember("messages"u8)!.SetValue(_messages);
         return Fields.ToBytes();
     }
 }

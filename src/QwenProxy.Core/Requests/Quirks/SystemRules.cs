@@ -49,9 +49,10 @@ internal static class SystemRules
         }
 
         if (opening.Count == 0 || (opening.Count == 1 && messages.Items[0] == opening[0])) return;
+        HashSet<MessageDraft> moved = [.. opening];
+        MessageDraft[] others = [.. messages.Items.Where(m => !moved.Contains(m))];
         if (opening.Count > 1) messages.SetContent(opening[0], ContentText.Join([.. opening.Select(m => m.Content)]));
-        messages.Move(IndexOf(messages, opening[0]), 0);
-        foreach (MessageDraft merged in opening.Skip(1)) messages.RemoveAt(IndexOf(messages, merged));
+        messages.Rearrange([opening[0], .. others]);
     }
 
     private static void OpenWithParts(RequestDraft draft)
@@ -65,15 +66,5 @@ internal static class SystemRules
 
         MessageDraft first = messages.Items[0];
         if (ContentText.ToParts(first.Content.Span) is { } parts) messages.SetContent(first, parts);
-    }
-
-    private static int IndexOf(MessageListDraft messages, MessageDraft message)
-    {
-        for (int i = 0; i < messages.Items.Count; i++)
-        {
-            if (messages.Items[i] == message) return i;
-        }
-
-        throw new InvalidOperationException("The message is not in its list.");
     }
 }

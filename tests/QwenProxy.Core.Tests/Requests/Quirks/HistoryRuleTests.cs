@@ -85,6 +85,18 @@ public sealed class HistoryRuleTests
         QuirkRun.Of("dashscope", "qwen3.7-max", body).Gives(body);
     }
 
+    [Fact]
+    public void HundredThousandBadMessages_AreMendedInLinearTime()
+    {
+        // Shifted one by one these would take minutes; no clock is read here, a square shows as a test run that does not end.
+        string[] bad = [.. Enumerable.Repeat(new[] { "{'role':'system','content':'s'}", Result("x") }, 50_000).SelectMany(m => m)];
+        Assert.Equal(["one-system-message", "orphan-tool-result"], QuirkRun.Of("dashscope", "qwen3.7-max", Messages(bad)).Applied);
+        string[] silent = [.. Enumerable.Repeat(Calls("a"), 50_000)];
+        Assert.Equal(["unanswered-tool-call"], QuirkRun.Of("dashscope", "qwen3.7-max", Messages(silent)).Applied);
+        string[] opening = [.. Enumerable.Repeat("{'role':'system','content':'s'}", 100_000)];
+        Assert.Equal(["one-system-message"], QuirkRun.Of("vllm", "m", Messages(opening)).Applied);
+    }
+
     private static string Messages(params string[] messages) => "{'model':'m','messages':[" + string.Join(",", messages) + "]}";
 
     private static string Calls(params string[] ids) =>
