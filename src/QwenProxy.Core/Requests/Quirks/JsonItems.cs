@@ -44,7 +44,9 @@ internal abstract class JsonItems<T>(ReadOnlyMemory<byte> source, int lead, int 
         if (_items.RemoveAll(which) > 0) Edits++;
     }
 
-    /// <summary>The same pieces, or others, in a new order. One call for many moves: a list shifted piece by piece takes the square of its length.</summary>
+    /// <summary>
+    /// The same pieces, or others, in a new order. One call for many moves: a list shifted piece by piece takes the square of its length.
+    /// </summary>
     public void Rearrange(IReadOnlyList<T> items)
     {
         _items.Clear();
@@ -105,7 +107,8 @@ internal sealed class JsonMember(ReadOnlyMemory<byte> head, int nameLength, Read
 
     public override int Length => _head.Length + (_list?.Length ?? Value.Length);
 
-    public static JsonMember New(ReadOnlySpan<byte> name, ReadOnlyMemory<byte> value) => new((byte[])[(byte)'"', .. name, .. "\":"u8], name.Length + 2, value);
+    public static JsonMember New(ReadOnlySpan<byte> name, ReadOnlyMemory<byte> value) =>
+        new((byte[])[(byte)'"', .. name, .. "\":"u8], name.Length + 2, value);
 
     public bool NameIs(ReadOnlySpan<byte> name) => _nameLength == name.Length + 2 && _head.Span.Slice(1, name.Length).SequenceEqual(name);
 

@@ -44,7 +44,8 @@ internal sealed class RequestDraft(ChatRequest request, UpstreamProfile profile,
 
     public void Set(ReadOnlySpan<byte> field, ReadOnlySpan<byte> value) => Fields.Set(field, value);
 
-    public void Set(ReadOnlySpan<byte> field, long number) => Fields.Set(field, Encoding.ASCII.GetBytes(number.ToString(CultureInfo.InvariantCulture)));
+    public void Set(ReadOnlySpan<byte> field, long number) =>
+        Fields.Set(field, Encoding.ASCII.GetBytes(number.ToString(CultureInfo.InvariantCulture)));
 
     public void SetIfAbsent(ReadOnlySpan<byte> field, ReadOnlySpan<byte> value)
     {

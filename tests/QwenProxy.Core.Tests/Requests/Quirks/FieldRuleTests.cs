@@ -1,3 +1,5 @@
+using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Requests;
 using QwenProxy.Core.Requests.Quirks;
 
 namespace QwenProxy.Core.Tests.Requests.Quirks;
@@ -16,7 +18,8 @@ public sealed class FieldRuleTests
 
     [Fact]
     public void NullMaxTokens_GivesWayToTheOther() =>
-        QuirkRun.Of("qwen-portal", "coder-model", "{'model':'m','max_tokens':null,'max_completion_tokens':5}").Gives("{'model':'m','max_tokens':5}", "renamed-fields");
+        QuirkRun.Of("qwen-portal", "coder-model", "{'model':'m','max_tokens':null,'max_completion_tokens':5}")
+            .Gives("{'model':'m','max_tokens':5}", "renamed-fields");
 
     [Fact]
     public void MaxCompletionTokensElsewhere_Stays() =>
@@ -26,7 +29,8 @@ public sealed class FieldRuleTests
     [InlineData("qwen3.7-max", "128000", "65536")]
     [InlineData("vision-model", "65536", "32768")]
     public void OversizedMaxTokens_IsLowered(string model, string asked, string sent) =>
-        QuirkRun.Of("coding-plan", model, "{'model':'m','max_tokens': " + asked + "}").Gives("{'model':'m','max_tokens': " + sent + "}", "max-tokens-limit");
+        QuirkRun.Of("coding-plan", model, "{'model':'m','max_tokens': " + asked + "}")
+            .Gives("{'model':'m','max_tokens': " + sent + "}", "max-tokens-limit");
 
     [Theory]
     [InlineData("qwen3.7-max", "65536")]
@@ -38,7 +42,8 @@ public sealed class FieldRuleTests
 
     [Fact]
     public void RenamedField_IsLoweredToo() =>
-        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m','max_completion_tokens':200000}").Gives("{'model':'m','max_tokens':65536}", "renamed-fields", "max-tokens-limit");
+        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m','max_completion_tokens':200000}")
+            .Gives("{'model':'m','max_tokens':65536}", "renamed-fields", "max-tokens-limit");
 
     [Theory]
     [InlineData("dashscope", "glm-5.1", true)]
@@ -55,19 +60,20 @@ public sealed class FieldRuleTests
     public void DroppedFields_Go()
     {
         QuirkRule rule = QuirkRules.All.Single(r => r.Id == "unsupported-fields");
-        Assert.False(rule.Applies(Catalogue("generic"), "m"));
-        Core.Catalogue.UpstreamProfile strict = Catalogue("generic") with { DroppedFields = ["store"] };
+        Assert.False(rule.Applies(Named("generic"), "m"));
+        UpstreamProfile strict = Named("generic") with { DroppedFields = ["store"] };
         Assert.True(rule.Applies(strict, "m"));
-        Assert.True(Core.Requests.ChatRequest.TryParse("{\"model\":\"m\",\"store\":true}"u8.ToArray(), out Core.Requests.ChatRequest request, out _));
+        Assert.True(ChatRequest.TryParse("{\"model\":\"m\",\"store\":true}"u8.ToArray(), out ChatRequest request, out _));
         List<string> applied = [];
-        Core.Requests.ChatRequest changed = QuirkRules.Apply(request, strict, "m", null, new HashSet<string>(), applied);
+        ChatRequest changed = QuirkRules.Apply(request, strict, "m", null, new HashSet<string>(), applied);
         Assert.Equal("{\"model\":\"m\"}"u8.ToArray(), changed.Body.ToArray());
         Assert.Equal(["unsupported-fields"], applied);
     }
 
     [Fact]
     public void RuleSwitchedOff_DoesNothing() =>
-        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m','max_completion_tokens':5}", null, "renamed-fields").Gives("{'model':'m','max_completion_tokens':5}");
+        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m','max_completion_tokens':5}", null, "renamed-fields")
+            .Gives("{'model':'m','max_completion_tokens':5}");
 
     [Fact]
     public void Ids_AreUniqueAndPlain()
@@ -77,5 +83,14 @@ public sealed class FieldRuleTests
         Assert.All(QuirkRules.All, r => Assert.EndsWith(".", r.Summary));
     }
 
-    private static Core.Catalogue.UpstreamProfile Catalogue(string name) => Core.Catalogue.Profiles.ByName(name)!;
+    [Fact]
+    public void EveryRule_StandsInTheDocument()
+    {
+        DirectoryInfo? root = new(AppContext.BaseDirectory);
+        while (root is not null && !File.Exists(Path.Combine(root.FullName, "QwenProxy.slnx"))) root = root.Parent;
+        string text = File.ReadAllText(Path.Combine(root!.FullName, "docs", "quirks.md"));
+        Assert.All(QuirkRules.All, r => Assert.Contains($"| `{r.Id}` |", text, StringComparison.Ordinal));
+    }
+
+    private static UpstreamProfile Named(string name) => Profiles.ByName(name)!;
 }

@@ -14,20 +14,25 @@ public sealed class MessageRuleTests
 
     [Fact]
     public void OpeningSystemMessages_BecomeOne() =>
-        QuirkRun.Of("vllm", "qwen3.6-27b", Messages("{'role':'system','content':'a\\u00e4','name':'n'}", "{'role':'system','content':''}", User, "{'role':'developer','content':'b'}"))
+        QuirkRun.Of("vllm", "qwen3.6-27b", Messages("{'role':'system','content':'a\\u00e4','name':'n'}", "{'role':'system','content':''}", User,
+            "{'role':'developer','content':'b'}"))
             .Gives(Messages("{'role':'system','content':'a\\u00e4\\n\\nb','name':'n'}", User), "developer-role", "one-system-message");
 
     [Fact]
     public void SystemMessageWithParts_KeepsItsParts() =>
-        QuirkRun.Of("dashscope", "qwen3.7-max", Messages(User, "{'role':'system','content':[{'type':'text','text':'a','cache_control':{'type':'ephemeral'}}]}", "{'role':'system','content':'b'}"))
+        QuirkRun.Of("dashscope", "qwen3.7-max", Messages(User,
+            "{'role':'system','content':[{'type':'text','text':'a','cache_control':{'type':'ephemeral'}}]}", "{'role':'system','content':'b'}"))
             .Gives(
-                Messages("{'role':'system','content':[{'type':'text','text':'a','cache_control':{'type':'ephemeral'}},{'type':'text','text':'b'}]}," + User),
+                Messages("{'role':'system','content':[{'type':'text','text':'a','cache_control':{'type':'ephemeral'}},"
+                    + "{'type':'text','text':'b'}]}," + User),
                 "one-system-message");
 
     [Fact]
     public void LaterSystemMessage_StaysInPlaceAsTheUsers() =>
-        QuirkRun.Of("dashscope", "qwen3.7-max", Messages("{'role':'system','content':'a'}", User, "{'role':'assistant','content':'b'}", "{'role':'system','content':'c'}", User))
-            .Gives(Messages("{'role':'system','content':'a'}", User, "{'role':'assistant','content':'b'}", "{'role':'user','content':'c'}", User), "one-system-message");
+        QuirkRun.Of("dashscope", "qwen3.7-max", Messages("{'role':'system','content':'a'}", User, "{'role':'assistant','content':'b'}",
+            "{'role':'system','content':'c'}", User))
+            .Gives(Messages("{'role':'system','content':'a'}", User, "{'role':'assistant','content':'b'}", "{'role':'user','content':'c'}", User),
+                "one-system-message");
 
     [Fact]
     public void OpeningOfAConversation_IsTheSameInItsNextTurn()
@@ -49,8 +54,10 @@ public sealed class MessageRuleTests
     [Fact]
     public void Portal_GetsPartsFirstAndPlainUserText()
     {
-        QuirkRun.Of("qwen-portal", "coder-model", Messages("{'role':'system','content':'a'}", "{'role':'user','content':[{'type':'text','text':'x'},{'type':'text','text':'y'}]}"))
-            .Gives(Messages("{'role':'system','content':[{'type':'text','text':'a'}]}", "{'role':'user','content':'x\\n\\ny'}"), "portal-system-parts", "portal-user-text");
+        QuirkRun.Of("qwen-portal", "coder-model", Messages("{'role':'system','content':'a'}",
+            "{'role':'user','content':[{'type':'text','text':'x'},{'type':'text','text':'y'}]}"))
+            .Gives(Messages("{'role':'system','content':[{'type':'text','text':'a'}]}", "{'role':'user','content':'x\\n\\ny'}"),
+                "portal-system-parts", "portal-user-text");
         QuirkRun.Of("qwen-portal", "coder-model", Messages(User))
             .Gives(Messages("{'role':'system','content':[{'type':'text','text':'You are a helpful assistant.'}]}," + User), "portal-system-parts");
     }
@@ -58,7 +65,8 @@ public sealed class MessageRuleTests
     [Fact]
     public void ImagePart_KeepsTheArray()
     {
-        string body = Messages("{'role':'system','content':[{'type':'text','text':'a'}]}", "{'role':'user','content':[{'type':'text','text':'x'},{'type':'image_url','image_url':{'url':'data:,'}}]}");
+        string body = Messages("{'role':'system','content':[{'type':'text','text':'a'}]}",
+            "{'role':'user','content':[{'type':'text','text':'x'},{'type':'image_url','image_url':{'url':'data:,'}}]}");
         QuirkRun.Of("qwen-portal", "vision-model", body).Gives(body);
     }
 
@@ -84,7 +92,8 @@ public sealed class MessageRuleTests
 
     [Theory]
     [InlineData("vllm", "{'role':'assistant','content':'b','reasoning_content':'t'}", "{'role':'assistant','content':'b','reasoning':'t'}")]
-    [InlineData("ollama", "{'role':'assistant','reasoning_content':'t','reasoning':'t','content':'b'}", "{'role':'assistant','reasoning':'t','content':'b'}")]
+    [InlineData("ollama", "{'role':'assistant','reasoning_content':'t','reasoning':'t','content':'b'}",
+        "{'role':'assistant','reasoning':'t','content':'b'}")]
     [InlineData("ollama", "{'role':'assistant','reasoning_content':'t','reasoning':null}", "{'role':'assistant','reasoning':'t'}")]
     public void EarlierThinking_StandsInTheFieldThatIsRead(string profile, string message, string sent)
     {

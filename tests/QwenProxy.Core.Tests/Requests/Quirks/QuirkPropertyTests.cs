@@ -10,7 +10,8 @@ namespace QwenProxy.Core.Tests.Requests.Quirks;
 public sealed class QuirkPropertyTests
 {
     private const int Cases = 4000;
-    private static readonly string[] Models = ["qwen3.7-max", "qwen3.8-max", "qwen3.8-flash", "qwen-plus", "qwen3-coder-plus", "glm-5.1", "kimi-k3", "MiniMax-M2.5", "unheard-of"];
+    private static readonly string[] Models = ["qwen3.7-max", "qwen3.8-max", "qwen3.8-flash", "qwen-plus", "qwen3-coder-plus", "glm-5.1", "kimi-k3",
+        "MiniMax-M2.5", "unheard-of"];
     private static readonly HashSet<string> None = [];
 
     [Fact]
@@ -31,7 +32,8 @@ public sealed class QuirkPropertyTests
         ChatRequest once = QuirkRules.Apply(request, profile, model, wish, None, []);
         List<string> again = [];
         ChatRequest twice = QuirkRules.Apply(once, profile, model, wish, None, again);
-        Assert.True(ReferenceEquals(once, twice), $"{profile} {model}: {string.Join(' ', again)} changed it again.\n{text}\n{Text(once)}\n{Text(twice)}");
+        Assert.True(ReferenceEquals(once, twice),
+            $"{profile} {model}: {string.Join(' ', again)} changed it again.\n{text}\n{Text(once)}\n{Text(twice)}");
     });
 
     [Fact]
@@ -63,7 +65,8 @@ public sealed class QuirkPropertyTests
             RandomRequest maker = new(random);
             string text = maker.Next(clean: true);
             string[] unknown = [.. maker.Unknown];
-            text = text.Replace("\"model\":\"m\"", "\"model\":\"m\",\"max_completion_tokens\":99999999,\"enable_thinking\":false,\"cache_control\":1", StringComparison.Ordinal);
+            text = text.Replace("\"model\":\"m\"",
+                "\"model\":\"m\",\"max_completion_tokens\":99999999,\"enable_thinking\":false,\"cache_control\":1", StringComparison.Ordinal);
             (UpstreamProfile profile, string model) = (Profiles.All[i % Profiles.All.Length], Models[random.Next(Models.Length)]);
             string body = Text(QuirkRules.Apply(Parse(text), profile, model, null, None, []));
             Assert.All(unknown, member => Assert.Contains(member, body, StringComparison.Ordinal));
@@ -94,7 +97,8 @@ public sealed class QuirkPropertyTests
             for (int hits = random.Next(1, 4); hits > 0; hits--) text[random.Next(text.Length)] = "{}[]\",:\\x1"[random.Next(10)];
             if (!ChatRequest.TryParse(Encoding.UTF8.GetBytes(text), out ChatRequest request, out _)) continue;
             List<string> applied = [];
-            ChatRequest changed = QuirkRules.Apply(request, Profiles.All[i % Profiles.All.Length], Models[random.Next(Models.Length)], null, None, applied);
+            ChatRequest changed = QuirkRules.Apply(request, Profiles.All[i % Profiles.All.Length], Models[random.Next(Models.Length)], null, None,
+                applied);
             Assert.Equal(applied.Count == 0, ReferenceEquals(changed, request));
         }
     }

@@ -32,7 +32,8 @@ public sealed class ThinkingRuleTests
 
     [Fact]
     public void Wish_DoesNotOverruleTheRequest() =>
-        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m','enable_thinking':false}", new ThinkingWish(true, 5, null)).Gives("{'model':'m','enable_thinking':false}");
+        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m','enable_thinking':false}", new ThinkingWish(true, 5, null))
+            .Gives("{'model':'m','enable_thinking':false}");
 
     [Theory]
     [InlineData("dashscope", "qwen3.8-max", "minimal", "'reasoning_effort':'low'")]
@@ -60,7 +61,8 @@ public sealed class ThinkingRuleTests
 
     [Fact]
     public void EffortBesideABudget_DropsTheBudget() =>
-        QuirkRun.Of("dashscope", "qwen3.8-max", "{'model':'m','reasoning_effort':'low','thinking_budget':9}").Gives("{'model':'m','reasoning_effort':'low'}", "reasoning-effort");
+        QuirkRun.Of("dashscope", "qwen3.8-max", "{'model':'m','reasoning_effort':'low','thinking_budget':9}")
+            .Gives("{'model':'m','reasoning_effort':'low'}", "reasoning-effort");
 
     [Fact]
     public void TopLevelSwitch_MovesIntoTheTemplate()
@@ -85,7 +87,8 @@ public sealed class ThinkingRuleTests
             .Gives("{'model':'m'," + format + ",'enable_thinking':false}", "json-mode-thinking");
         QuirkRun.Of("dashscope", "qwen-plus", "{'model':'m'," + format + "}").Gives("{'model':'m'," + format + "}");
         QuirkRun.Of("dashscope", "qwen3.8-max", "{'model':'m'," + format + "}").Gives("{'model':'m'," + format + "}");
-        QuirkRun.Of("dashscope", "qwen3.7-plus", "{'model':'m','response_format':{'type':'json_schema'}}").Gives("{'model':'m','response_format':{'type':'json_schema'}}");
+        QuirkRun.Of("dashscope", "qwen3.7-plus", "{'model':'m','response_format':{'type':'json_schema'}}")
+            .Gives("{'model':'m','response_format':{'type':'json_schema'}}");
     }
 
     [Theory]

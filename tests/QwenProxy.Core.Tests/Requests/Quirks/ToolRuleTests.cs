@@ -6,7 +6,8 @@ public sealed class ToolRuleTests
 
     [Fact]
     public void EmptyTools_GoWithTheirChoice() =>
-        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m','tools':[ ],'tool_choice':{'type':'function','function':{'name':'f'}},'parallel_tool_calls':true,'n':1}")
+        QuirkRun.Of("dashscope", "qwen3.7-max",
+            "{'model':'m','tools':[ ],'tool_choice':{'type':'function','function':{'name':'f'}},'parallel_tool_calls':true,'n':1}")
             .Gives("{'model':'m','n':1}", "empty-tools");
 
     [Fact]
@@ -27,13 +28,16 @@ public sealed class ToolRuleTests
 
     [Fact]
     public void ToolWithoutArguments_LosesItsSchemaForLlamaCpp() =>
-        QuirkRun.Of("llama-cpp", "qwen", "{'model':'m','tools':[" + Tool + ", {'type':'function','function':{'name':'g','parameters':{'type':'object','properties':{},'additionalProperties':false},'strict':true}}]}")
+        QuirkRun.Of("llama-cpp", "qwen",
+            "{'model':'m','tools':[" + Tool + ", {'type':'function','function':{'name':'g',"
+                + "'parameters':{'type':'object','properties':{},'additionalProperties':false},'strict':true}}]}")
             .Gives("{'model':'m','tools':[" + Tool + ", {'type':'function','function':{'name':'g','strict':true}}]}", "empty-schema-omitted");
 
     [Fact]
     public void OpenSchema_StaysForLlamaCpp()
     {
-        const string body = "{'model':'m','tools':[{'type':'function','function':{'name':'g','parameters':{'type':'object','properties':{},'additionalProperties':true}}}]}";
+        const string body = "{'model':'m','tools':[{'type':'function','function':{'name':'g',"
+            + "'parameters':{'type':'object','properties':{},'additionalProperties':true}}}]}";
         QuirkRun.Of("llama-cpp", "qwen", body).Gives(body);
     }
 
@@ -55,16 +59,20 @@ public sealed class ToolRuleTests
     [InlineData("qwen3.7-max", "")]
     [InlineData("qwen3-coder-plus", "")]
     public void RequiredChoice_BecomesAuto(string model, string more) =>
-        QuirkRun.Of("dashscope", model, "{'model':'m','tool_choice':'required'" + more + "}").Gives("{'model':'m','tool_choice':'auto'" + more + "}", "tool-choice-required");
+        QuirkRun.Of("dashscope", model, "{'model':'m','tool_choice':'required'" + more + "}")
+            .Gives("{'model':'m','tool_choice':'auto'" + more + "}", "tool-choice-required");
 
     [Fact]
     public void NamedChoice_SwitchesThinkingOff()
     {
         const string choice = "'tool_choice':{'type':'function','function':{'name':'f'}}";
-        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m'," + choice + "}").Gives("{'model':'m'," + choice + ",'enable_thinking':false}", "tool-choice-named");
-        QuirkRun.Of("dashscope", "qwen3.8-flash", "{'model':'m'," + choice + "}").Gives("{'model':'m'," + choice + ",'reasoning_effort':'none'}", "tool-choice-named");
+        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m'," + choice + "}")
+            .Gives("{'model':'m'," + choice + ",'enable_thinking':false}", "tool-choice-named");
+        QuirkRun.Of("dashscope", "qwen3.8-flash", "{'model':'m'," + choice + "}")
+            .Gives("{'model':'m'," + choice + ",'reasoning_effort':'none'}", "tool-choice-named");
         QuirkRun.Of("dashscope", "qwen3-coder-plus", "{'model':'m'," + choice + "}").Gives("{'model':'m'," + choice + "}");
-        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m','enable_thinking':false," + choice + "}").Gives("{'model':'m','enable_thinking':false," + choice + "}");
+        QuirkRun.Of("dashscope", "qwen3.7-max", "{'model':'m','enable_thinking':false," + choice + "}")
+            .Gives("{'model':'m','enable_thinking':false," + choice + "}");
         QuirkRun.Of("vllm", "qwen3.6-27b", "{'model':'m'," + choice + "}").Gives("{'model':'m'," + choice + "}");
     }
 
