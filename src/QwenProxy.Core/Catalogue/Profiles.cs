@@ -28,6 +28,8 @@ public static class Profiles
         "qwen3.6-plus*", "qwen3.6-max*", "qwen3.7-flash*", "qwen3.7-plus*", "qwen3.7-max*", "qwen3.8-flash*", "qwen3.8-max*", "kimi-k2.7-code*",
     ];
 
+    private static readonly ImmutableArray<string> s_qwen = ["*qwen*", "*Qwen*"];
+
     /// <summary>Pay-as-you-go Model Studio, all regions and workspace domains, compatible mode.</summary>
     public static UpstreamProfile DashScope { get; } = new("dashscope")
     {
@@ -42,7 +44,7 @@ public static class Profiles
         RenamedFields = [new("max_completion_tokens", "max_tokens")],
         DroppedForOtherModels = ["metadata"],
         ModelStudioRules = true,
-        SystemOnlyFirst = true,
+        SystemOnlyFirstModels = ["*"],
         PlainTextModels = ["glm-*"],
         PreserveThinkingModels = s_preserveModels,
     };
@@ -69,7 +71,7 @@ public static class Profiles
         WantsSystemFirstAndPlainText = true,
         RenamedFields = [new("max_completion_tokens", "max_tokens")],
         ModelStudioRules = true,
-        SystemOnlyFirst = true,
+        SystemOnlyFirstModels = ["*"],
     };
 
     /// <summary>
@@ -84,13 +86,13 @@ public static class Profiles
         Prefill = PrefillStyle.ContinueFinalMessage,
         PrefillModels = ["*"],
         Stutter = StutterDeclaration.Incremental,
-        SystemOnlyFirst = true,
+        SystemOnlyFirstModels = ["*"],
     };
 
     public static UpstreamProfile SgLang { get; } = new("sglang")
     {
         Thinking = ThinkingDialect.ChatTemplateKwargs,
-        SystemOnlyFirst = true,
+        SystemOnlyFirstModels = ["*"],
         Prefill = PrefillStyle.ContinueFinalMessage,
         PrefillModels = ["*"],
     };
@@ -98,7 +100,7 @@ public static class Profiles
     public static UpstreamProfile LlamaCpp { get; } = new("llama-cpp")
     {
         Thinking = ThinkingDialect.ChatTemplateKwargs,
-        SystemOnlyFirst = true,
+        SystemOnlyFirstModels = ["*"],
         OmitsEmptySchemas = true,
         MessagesPath = "messages",
         ResponsesPath = "responses",
@@ -108,7 +110,7 @@ public static class Profiles
     public static UpstreamProfile Ollama { get; } = new("ollama")
     {
         Thinking = ThinkingDialect.ReasoningEffort,
-        SystemOnlyFirst = true,
+        SystemOnlyFirstModels = ["*"],
         ReasoningFieldIn = "reasoning",
         ReasoningFieldOut = "reasoning",
         Stutter = StutterDeclaration.Incremental,
@@ -118,7 +120,7 @@ public static class Profiles
 
     public static UpstreamProfile LmStudio { get; } = new("lm-studio")
     {
-        SystemOnlyFirst = true,
+        SystemOnlyFirstModels = ["*"],
         WantsWholeSchemas = true,
         MessagesPath = "messages",
         ResponsesPath = "responses",
@@ -136,10 +138,10 @@ public static class Profiles
     };
 
     /// <summary>ModelScope answers with DashScope's errors and wants the same request.</summary>
-    public static UpstreamProfile ModelScope { get; } = new("modelscope") { Thinking = ThinkingDialect.TopLevel };
+    public static UpstreamProfile ModelScope { get; } = new("modelscope") { Thinking = ThinkingDialect.TopLevel, SystemOnlyFirstModels = s_qwen };
 
-    /// <summary>Any other OpenAI-compatible server: nothing is assumed, nothing is added.</summary>
-    public static UpstreamProfile Generic { get; } = new("generic");
+    /// <summary>Any other OpenAI-compatible server: nothing is assumed of it, and of the model only what its chat template does anywhere.</summary>
+    public static UpstreamProfile Generic { get; } = new("generic") { SystemOnlyFirstModels = s_qwen };
 
     public static ImmutableArray<UpstreamProfile> All { get; } =
         [DashScope, CodingPlan, TokenPlan, QwenPortal, Vllm, SgLang, LlamaCpp, Ollama, LmStudio, OpenRouter, ModelScope, Generic];

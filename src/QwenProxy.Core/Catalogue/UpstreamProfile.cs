@@ -120,8 +120,8 @@ public sealed record UpstreamProfile(string Name)
     /// </summary>
     public bool ModelStudioRules { get; init; }
 
-    /// <summary>A system message is accepted only as the first message.</summary>
-    public bool SystemOnlyFirst { get; init; }
+    /// <summary>Models (<c>*</c> matches any run of characters) for which a system message is accepted only as the first message.</summary>
+    public ImmutableArray<string> SystemOnlyFirstModels { get; init; } = [];
 
     /// <summary>A tool schema without properties cannot be made a grammar; a tool without arguments is declared without <c>parameters</c>.</summary>
     public bool OmitsEmptySchemas { get; init; }

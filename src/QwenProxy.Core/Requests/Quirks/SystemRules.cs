@@ -1,3 +1,5 @@
+using QwenProxy.Core.Catalogue;
+
 namespace QwenProxy.Core.Requests.Quirks;
 
 /// <summary>Who speaks with what authority, and where.</summary>
@@ -12,7 +14,7 @@ internal static class SystemRules
         new(
             "one-system-message",
             "Merges the system messages that open a conversation into its first message; a later one becomes the user's.",
-            (p, _) => p.SystemOnlyFirst,
+            (p, m) => ModelPattern.MatchesAny(p.SystemOnlyFirstModels, m),
             Merge),
         new(
             "portal-system-parts",

@@ -47,8 +47,15 @@ public sealed class MessageRuleTests
     public void SystemMessages_AreLeftWhereSeveralAreAccepted()
     {
         string body = Messages("{'role':'system','content':'a'}", "{'role':'system','content':'b'}");
-        QuirkRun.Of("generic", "m", body).Gives(body);
-        QuirkRun.Of("openrouter", "m", body).Gives(body);
+        QuirkRun.Of("generic", "llama-3", body).Gives(body);
+        QuirkRun.Of("openrouter", "qwen/qwen3.7-max", body).Gives(body);
+    }
+
+    [Fact]
+    public void SystemMessagesToAQwenAnywhere_BecomeOne()
+    {
+        string body = Messages("{'role':'system','content':'a'}", "{'role':'system','content':'b'}");
+        QuirkRun.Of("generic", "Qwen/Qwen3.6-35B-A3B", body).Gives(Messages("{'role':'system','content':'a\\n\\nb'}"), "one-system-message");
     }
 
     [Fact]
