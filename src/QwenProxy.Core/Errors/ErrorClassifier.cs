@@ -70,7 +70,9 @@ internal static class ErrorClassifier
         if (names.Trim() is "1302" or "1305") return FaultKind.RateLimited;
         if (status is 0 or 400 or 404 && SaysModelIsMissing(words)) return FaultKind.ModelNotFound;
         if (words.StartsWith("<4", StringComparison.Ordinal)) return FaultKind.InvalidRequest;
-        return status == 0 ? ByName(names) : ByStatus(status);
+        if (status != 0) return ByStatus(status);
+        // The service calls its own faults invalid_request_error too; where code and type differ the code is right.
+        return StatusOf(FaultKind.ServerError, body.Code) == 500 ? FaultKind.ServerError : ByName(names);
     }
 
     /// <summary>The status for an error that came inside a success: from its kind, since nothing else names one.</summary>

@@ -25,6 +25,11 @@ internal static class BodyReader
             if (unpacked is null) into.GetMemory((int)Math.Min(request.ContentLength ?? 0, limitBytes) + 1);
             return await FillAsync(unpacked ?? source, into, limitBytes, cancellationToken) ? null : OwnErrors.RequestTooLarge(limitBytes);
         }
+        catch (BadHttpRequestException fault) when (fault.Message.StartsWith("Unexpected end of request content", StringComparison.Ordinal))
+        {
+            // The server reports a client that hung up inside its body as a bad request, before it reports the hang-up itself.
+            return OwnErrors.ClientGone();
+        }
         catch (BadHttpRequestException fault)
         {
             return fault.StatusCode == StatusCodes.Status413PayloadTooLarge ? OwnErrors.RequestTooLarge(limitBytes) : OwnErrors.InvalidRequest(fault.Message) with { Status = fault.StatusCode };

@@ -70,10 +70,11 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
 
     private async ValueTask FlushAsync()
     {
+        long before = _time.GetTimestamp();
         await exchange.Output.FlushAsync(exchange.Token);
         _lastWrite = _time.GetTimestamp();
-        // Time spent waiting for a slow client is not silence of upstream.
-        _lastProgress = _lastWrite;
+        // Time spent waiting for a slow client is not silence of upstream. Only that time counts: what was flushed may be a mere comment.
+        _lastProgress += _lastWrite - before;
     }
 
     /// <summary>Reads once. False at the end of the stream, whether clean or not.</summary>
