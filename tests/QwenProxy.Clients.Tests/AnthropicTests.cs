@@ -151,6 +151,7 @@ public sealed class AnthropicTests
         Exception failure = await Assert.ThrowsAnyAsync<Exception>(() => world.Anthropic.Messages.Create(Ask("sim-" + scenario, User("Hello"))));
         AnthropicApiException error = Assert.IsAssignableFrom<AnthropicApiException>(failure);
         Assert.True(kind.IsInstanceOfType(error), error.GetType().Name);
+        Assert.NotEmpty(error.RequestID!);
         using JsonDocument body = JsonDocument.Parse(error.ResponseBody);
         Assert.Equal("error", body.RootElement.GetProperty("type").GetString());
         Assert.NotEmpty(body.RootElement.GetProperty("error").GetProperty("message").GetString()!);
@@ -168,6 +169,21 @@ public sealed class AnthropicTests
         });
         Assert.NotEmpty(seen);
         Assert.DoesNotContain(seen, e => e.TryPickStop(out _));
+    }
+
+    [Theory]
+    [InlineData("/v1/models")]
+    [InlineData("/v1/messages/count_tokens")]
+    [InlineData("/v1/messages")]
+    public async Task RequestId_IsInTheHeaderTheSdksRead(string path)
+    {
+        await using ClientWorld world = await ClientWorld.StartAsync();
+        using HttpRequestMessage request = new(path == "/v1/models" ? HttpMethod.Get : HttpMethod.Post, path);
+        request.Headers.Add("anthropic-version", "2023-06-01");
+        if (request.Method == HttpMethod.Post) request.Content = new StringContent("""{"model":"sim-healthy","max_tokens":9,"messages":[{"role":"user","content":"Hello"}]}""");
+        using HttpResponseMessage response = await world.Proxy.Client.SendAsync(request);
+        Assert.True(response.IsSuccessStatusCode);
+        Assert.Equal(response.Headers.GetValues("x-request-id"), response.Headers.GetValues("request-id"));
     }
 
     private static MessageCreateParams Ask(string model, MessageParam message) => new() { Model = model, MaxTokens = 1000, Messages = [message] };

@@ -11,7 +11,12 @@ namespace QwenProxy.Endpoints;
 /// <summary><c>POST /v1/messages</c>: Anthropic's dialect, translated to the middle and back.</summary>
 internal sealed class MessagesClient(ProxyRuntime runtime) : ClientDialect
 {
+    /// <summary>Anthropic's SDKs read this header and no other.</summary>
+    public const string RequestId = "request-id";
+
     public override string Name => "anthropic.messages";
+
+    public override string RequestIdHeader => RequestId;
 
     public override IncomingRequest? Parse(Exchange exchange, out ProxyError? fault)
     {

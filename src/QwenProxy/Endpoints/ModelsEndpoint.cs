@@ -21,6 +21,7 @@ internal sealed class ModelsEndpoint(ProxyRuntime runtime)
         string requestId = runtime.NewRequestId();
         http.Response.Headers["x-request-id"] = requestId;
         bool anthropic = http.Request.Headers.ContainsKey("anthropic-version");
+        if (anthropic) http.Response.Headers[MessagesClient.RequestId] = requestId;
         if (!ClientKeys.TryIdentify(http.Request, snapshot.Clients, out _))
         {
             await WriteErrorAsync(http, OwnErrors.InvalidApiKey(), anthropic);

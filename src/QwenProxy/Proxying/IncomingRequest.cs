@@ -27,6 +27,9 @@ internal abstract class ClientDialect
     /// <summary>The name used in logs and metrics.</summary>
     public abstract string Name { get; }
 
+    /// <summary>The header in which this dialect's clients look for the request's id, beside <c>x-request-id</c>, which every answer has.</summary>
+    public virtual string? RequestIdHeader => null;
+
     /// <summary>Reads the body that Accept left in the exchange. Null when the client made a mistake, told in <paramref name="fault"/>.</summary>
     public abstract IncomingRequest? Parse(Exchange exchange, out ProxyError? fault);
 

@@ -25,6 +25,7 @@ internal sealed class Lifecycle(ProxyRuntime runtime)
         string requestId = runtime.NewRequestId();
         using Exchange exchange = new(http, runtime.Snapshot, runtime.Time, requestId, runtime.Drain.End) { Span = RequestTracing.BeginRequest(http.Request, requestId) };
         http.Response.Headers["x-request-id"] = exchange.RequestId;
+        if (dialect.RequestIdHeader is { } header) http.Response.Headers[header] = exchange.RequestId;
         bool entered = false;
         runtime.Metrics.RequestBegan();
         try
