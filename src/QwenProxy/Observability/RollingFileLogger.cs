@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
@@ -11,20 +12,26 @@ namespace QwenProxy.Observability;
 /// </summary>
 internal sealed class RollingFileLogger : ILoggerProvider
 {
-    private const int MaxFileBytes = 16 * 1024 * 1024;
-    private const int KeptFiles = 4;
-    private const int QueueLength = 4096;
+    public const int MaxFileBytes = 16 * 1024 * 1024;
+    public const int KeptFiles = 4;
+    public const int QueueLength = 4096;
 
     private readonly string _path;
     private readonly TimeProvider _time;
     private readonly Channel<byte[]> _queue;
     private readonly Task _writing;
+    private readonly Func<string, Stream> _open;
+    private readonly int _maxFileBytes;
     private long _dropped;
 
-    public RollingFileLogger(string path, TimeProvider? time = null)
+    /// <param name="path">The file; its folder is made.</param>
+    /// <param name="open">How a file is opened; tests pass one that cannot keep up or is full.</param>
+    public RollingFileLogger(string path, TimeProvider? time = null, int maxFileBytes = MaxFileBytes, Func<string, Stream>? open = null)
     {
         _path = path;
         _time = time ?? TimeProvider.System;
+        _maxFileBytes = maxFileBytes;
+        _open = open ?? Open;
         _queue = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         _writing = Task.Run(WriteAsync);
@@ -45,34 +52,64 @@ internal sealed class RollingFileLogger : ILoggerProvider
 
     private async Task WriteAsync()
     {
-        FileStream file = Open();
-        try
+        Stream? file = null;
+        await foreach (byte[] line in _queue.Reader.ReadAllAsync())
         {
-            await foreach (byte[] line in _queue.Reader.ReadAllAsync())
+            try
             {
-                if (file.Length > MaxFileBytes)
-                {
-                    await file.DisposeAsync();
-                    Roll();
-                    file = Open();
-                }
-
-                if (Interlocked.Exchange(ref _dropped, 0) is > 0 and long dropped) await file.WriteAsync(Encoding.UTF8.GetBytes($"{{\"dropped\":{dropped}}}\n"));
-                await file.WriteAsync(line);
-                if (_queue.Reader.Count == 0) await file.FlushAsync();
+                file = await WriteAsync(file, line);
+            }
+            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+            {
+                // A full disk: the line is lost and counted, the next one tries anew. There is no log to complain to.
+                Interlocked.Increment(ref _dropped);
+                file = await CloseAsync(file);
             }
         }
-        finally
-        {
-            await file.DisposeAsync();
-        }
+
+        await CloseAsync(file);
     }
 
-    private FileStream Open()
+    private async Task<Stream> WriteAsync(Stream? file, byte[] line)
+    {
+        file ??= _open(_path);
+        if (file.Length > _maxFileBytes)
+        {
+            await file.DisposeAsync();
+            Roll();
+            file = _open(_path);
+        }
+
+        if (Interlocked.Read(ref _dropped) is > 0 and long dropped)
+        {
+            await file.WriteAsync(Encoding.UTF8.GetBytes($"{{\"dropped\":{dropped}}}\n"));
+            Interlocked.Add(ref _dropped, -dropped);
+        }
+
+        await file.WriteAsync(line);
+        if (_queue.Reader.Count == 0) await file.FlushAsync();
+        return file;
+    }
+
+    private static async Task<Stream?> CloseAsync(Stream? file)
+    {
+        try
+        {
+            if (file is not null) await file.DisposeAsync();
+        }
+        catch (IOException)
+        {
+            // What was still to be written is lost with the disk's last byte; the drop count says that lines are missing.
+        }
+
+        return null;
+    }
+
+    private static FileStream Open(string path)
     {
         FileStreamOptions options = new() { Mode = FileMode.Append, Access = FileAccess.Write, Share = FileShare.ReadWrite | FileShare.Delete };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        return new FileStream(_path, options);
+        return new FileStream(path, options);
     }
 
     private void Roll()
@@ -103,12 +140,35 @@ internal sealed class RollingFileLogger : ILoggerProvider
                 json.WriteNumber("event", eventId.Id);
                 json.WriteString("category", category);
                 json.WriteString("message", formatter(state, exception));
+                if (state is IReadOnlyList<KeyValuePair<string, object?>> fields) WriteFields(json, fields);
                 if (exception is not null) json.WriteString("exception", exception.ToString());
                 json.WriteEndObject();
             }
 
             line.WriteByte((byte)'\n');
             owner.Add(line.ToArray());
+        }
+
+        /// <summary>The message's values by name, so that nobody has to take the message apart.</summary>
+        private static void WriteFields(Utf8JsonWriter json, IReadOnlyList<KeyValuePair<string, object?>> fields)
+        {
+            json.WriteStartObject("fields");
+            foreach ((string name, object? value) in fields)
+            {
+                if (name == "{OriginalFormat}") continue;
+                json.WritePropertyName(name);
+                switch (value)
+                {
+                    case null: json.WriteNullValue(); break;
+                    case bool flag: json.WriteBooleanValue(flag); break;
+                    case int number: json.WriteNumberValue(number); break;
+                    case long number: json.WriteNumberValue(number); break;
+                    case double number when double.IsFinite(number): json.WriteNumberValue(number); break;
+                    default: json.WriteStringValue(Convert.ToString(value, CultureInfo.InvariantCulture)); break;
+                }
+            }
+
+            json.WriteEndObject();
         }
     }
 }

@@ -1,0 +1,71 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace QwenProxy.Tests.Support;
+
+/// <summary>The program itself as a process of its own, with nothing of this one's configuration: what it says on stderr, and signals for it.</summary>
+internal sealed class ProxyProcess : IDisposable
+{
+    private readonly Process _process;
+    private readonly TaskCompletionSource<Uri> _address = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private ProxyProcess(Process process)
+    {
+        _process = process;
+        _process.EnableRaisingEvents = true;
+        _process.Exited += (_, _) => _address.TrySetException(new InvalidOperationException("The program ended: " + string.Join('\n', Lines)));
+        _process.ErrorDataReceived += (_, e) => Take(e.Data);
+        _process.OutputDataReceived += (_, e) => Output.Enqueue(e.Data ?? "");
+        _process.Start();
+        _process.BeginErrorReadLine();
+        _process.BeginOutputReadLine();
+    }
+
+    public ConcurrentQueue<string> Lines { get; } = new();
+
+    public ConcurrentQueue<string> Output { get; } = new();
+
+    public static ProxyProcess Start(string home, IReadOnlyDictionary<string, string> variables, params string[] arguments)
+    {
+        ProcessStartInfo start = new(Path.Combine(AppContext.BaseDirectory, "qwen-proxy"), arguments)
+        {
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+            WorkingDirectory = home,
+        };
+        foreach (string name in start.Environment.Keys.Where(n => !n.StartsWith("DOTNET_", StringComparison.Ordinal) && n != "PATH").ToArray()) start.Environment.Remove(name);
+        start.Environment["HOME"] = home;
+        foreach ((string name, string value) in variables) start.Environment[name] = value;
+        return new ProxyProcess(new Process { StartInfo = start });
+    }
+
+    /// <summary>Where it listens, once it does.</summary>
+    public Task<Uri> AddressAsync() => _address.Task.WaitAsync(TimeSpan.FromSeconds(60));
+
+    public void Signal(string name)
+    {
+        using Process kill = Process.Start("/bin/sh", ["-c", $"kill -{name} {_process.Id}"]);
+        kill.WaitForExit();
+    }
+
+    public async Task<int> ExitCodeAsync()
+    {
+        using CancellationTokenSource limit = new(TimeSpan.FromSeconds(60));
+        await _process.WaitForExitAsync(limit.Token);
+        return _process.ExitCode;
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited) _process.Kill();
+        _process.Dispose();
+    }
+
+    private void Take(string? line)
+    {
+        const string mark = "Qwen Proxy listens on ";
+        if (line is null) return;
+        Lines.Enqueue(line);
+        if (line.StartsWith(mark, StringComparison.Ordinal)) _address.TrySetResult(new Uri(line[mark.Length..].Split(' ')[0]));
+    }
+}
