@@ -18,7 +18,7 @@ internal static class EventsScenario
 
     public static IEnumerable<Scenario> All =>
     [
-        new("events", "answers", "`count=` (200) events of `bytes=` (30) characters, `gap=` (0) ms apart, from bytes made once: for benchmarks")
+        new("events", "answers", "`count=` (200) events of `bytes=` (30) characters, `gap=` (0) ms apart, `flush=1` in a write each, from bytes made once: for benchmarks")
         {
             Answer = c => new SimulatedAnswer
             {
@@ -60,7 +60,9 @@ internal static class EventsScenario
         }
 
         TimeSpan gap = context.Spec.Milliseconds("gap", (int)context.EventGap.TotalMilliseconds);
-        ReplyPlan plan = ReplyPlan.Stream(gap > TimeSpan.Zero ? kept.Events : kept.Blobs);
+        bool each = gap > TimeSpan.Zero || context.Spec.Number("flush", 0) > 0;
+        ReplyPlan plan = ReplyPlan.Stream(each ? kept.Events : kept.Blobs);
+        plan.FlushEachPiece = each;
         plan.Gap = gap;
         return plan;
     }

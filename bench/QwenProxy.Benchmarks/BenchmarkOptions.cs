@@ -1,0 +1,60 @@
+namespace QwenProxy.Benchmarks;
+
+/// <summary>What the benchmark is asked to do.</summary>
+internal sealed record BenchmarkOptions
+{
+    public const string Usage = """
+        dotnet run -c Release --project bench/QwenProxy.Benchmarks -- [--quick] [--only WORD[,WORD]] [--rounds N] [--write FILE]
+
+          --quick        two rounds of short measurements, to see that all runs; its figures mean little
+          --only WORDS   only works whose name holds one of the words (e.g. "paced" or "JSON,MiB")
+          --rounds N     rounds over all contestants (default 5)
+          --write FILE   also put the tables between the markers of FILE, e.g. docs/performance.md
+        """;
+
+    public int Rounds { get; init; } = 5;
+
+    public IReadOnlyList<string> Only { get; init; } = [];
+
+    public string? WriteTo { get; init; }
+
+    public TimeSpan Measure { get; init; } = TimeSpan.FromSeconds(3);
+
+    public TimeSpan Settle { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    public int SlowStreams { get; init; } = 2000;
+
+    public bool Wants(string work) => Only.Count == 0 || Only.Any(word => work.Contains(word, StringComparison.OrdinalIgnoreCase));
+
+    public static bool TryParse(string[] args, out BenchmarkOptions options, out string fault)
+    {
+        options = new BenchmarkOptions();
+        fault = "";
+        for (int i = 0; i < args.Length; i++)
+        {
+            string? value = i + 1 < args.Length ? args[i + 1] : null;
+            switch (args[i])
+            {
+                case "--quick":
+                    options = options with { Rounds = 2, Measure = TimeSpan.FromSeconds(1), Settle = TimeSpan.FromMilliseconds(200), SlowStreams = 500 };
+                    continue;
+                case "--only" when value is not null:
+                    options = options with { Only = value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) };
+                    break;
+                case "--rounds" when int.TryParse(value, out int rounds) && rounds > 0:
+                    options = options with { Rounds = rounds };
+                    break;
+                case "--write" when value is not null:
+                    options = options with { WriteTo = value };
+                    break;
+                default:
+                    fault = $"{args[i]} is not understood here.";
+                    return false;
+            }
+
+            i++;
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,41 @@
+using System.Text;
+
+namespace QwenProxy.Benchmarks.Load;
+
+/// <summary>A chat request as bytes on the wire, for a scenario of the simulator.</summary>
+internal static class Requests
+{
+    /// <param name="scenario">The model's name chooses it: what comes after <c>sim-</c>.</param>
+    /// <param name="stream">Asks for a stream.</param>
+    /// <param name="bodyBytes">The body is filled up to about this size with a conversation.</param>
+    public static byte[] Chat(string scenario, bool stream, int bodyBytes)
+    {
+        StringBuilder body = new();
+        body.Append($"{{\"model\":\"sim-{scenario}\",\"stream\":{(stream ? "true,\"stream_options\":{\"include_usage\":true}" : "false")},\"temperature\":0.7,\"messages\":[");
+        body.Append("{\"role\":\"system\",\"content\":\"You are a careful assistant.\"}");
+        for (int turn = 0; body.Length < bodyBytes - 400; turn++)
+        {
+            string role = turn % 2 == 0 ? "user" : "assistant";
+            body.Append($",{{\"role\":\"{role}\",\"content\":\"{Words(turn, Math.Min(4000, bodyBytes - body.Length - 200))}\"}}");
+        }
+
+        body.Append(",{\"role\":\"user\",\"content\":\"Go on.\"}]}");
+        string text = body.ToString();
+        return Encoding.ASCII.GetBytes(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nUser-Agent: benchmark/1.0\r\nAuthorization: Bearer sk-client\r\n"
+            + $"Content-Type: application/json\r\nContent-Length: {text.Length}\r\n\r\n{text}");
+    }
+
+    /// <summary>Prose with what a program's text has in JSON: line ends and quotes that are escaped.</summary>
+    private static string Words(int seed, int length)
+    {
+        StringBuilder text = new(length + 64);
+        for (int i = 0; text.Length < length; i++)
+        {
+            text.Append($"word{seed}-{i} = call(\\\"argument {i * 7 % 13}\\\", other); ");
+            if (i % 3 == 2) text.Append("\\n    ");
+        }
+
+        return text.ToString();
+    }
+}

@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using QwenProxy.Benchmarks.Contestants;
+using QwenProxy.Benchmarks.Load;
+
+namespace QwenProxy.Benchmarks.Work;
+
+/// <summary>A load of one kind kept up for a while: requests and events a second, and the CPU time each costs the contestant.</summary>
+/// <param name="Name">As it stands in the tables.</param>
+/// <param name="Scenario">Of the simulator.</param>
+/// <param name="Stream">Whether the client asks for a stream.</param>
+/// <param name="BodyBytes">Size of the request's body.</param>
+/// <param name="Connections">How many at once.</param>
+/// <param name="PerEvent">CPU time is counted by event, else by request.</param>
+internal sealed record LoadWork(string Name, string Scenario, bool Stream, int BodyBytes, int Connections, bool PerEvent)
+{
+    public const string CpuMeasure = "cpu µs";
+    public const string RateMeasure = "per second";
+    public const string OwnShareMeasure = "load generator's cores";
+
+    public static IReadOnlyList<LoadWork> All { get; } =
+    [
+        new("JSON, 1 KiB request, 1 connection", "events?count=8&bytes=100", false, 1024, 1, false),
+        new("JSON, 1 KiB request, 64 connections", "events?count=8&bytes=100", false, 1024, 64, false),
+        new("stream of 1 event, 1 KiB request, 64 connections", "events?count=1", true, 1024, 64, false),
+        new("stream of 1 event, 512 KiB request, 8 connections", "events?count=1", true, 512 * 1024, 8, false),
+        new("stream of 1 event, 1 MiB request, 8 connections", "events?count=1", true, 1024 * 1024, 8, false),
+        new("200 events at full speed, 1 connection", "events?count=200", true, 1024, 1, true),
+        new("200 events at full speed, 64 connections", "events?count=200", true, 1024, 64, true),
+        new("200 events at full speed, a write each, 8 connections", "events?count=200&flush=1", true, 1024, 8, true),
+        new("paced, 5 ms, 32 streams", "events?count=200&gap=5", true, 1024, 32, true),
+        new("paced, 20 ms, 128 streams", "events?count=100&gap=20", true, 1024, 128, true),
+    ];
+
+    public async Task RunAsync(Contestant contestant, Child child, BenchmarkOptions options, Results? results)
+    {
+        Tally tally = new();
+        using CancellationTokenSource stop = new();
+        byte[] request = Requests.Chat(Scenario, Stream, BodyBytes);
+        // Connections open over one gap, so that paced events do not all come at one moment.
+        Task[] connections = [.. Enumerable.Range(0, Connections).Select(i => StartAsync(child.Port, request, tally, i, stop.Token))];
+        await Task.Delay(options.Settle + TimeSpan.FromMilliseconds(20));
+        Process own = Process.GetCurrentProcess();
+        own.Refresh();
+        TimeSpan ownBefore = own.TotalProcessorTime, cpuBefore = child.Cpu();
+        (long requests, long events) = (tally.Requests, tally.Events);
+        long began = Stopwatch.GetTimestamp();
+        await Task.Delay(options.Measure);
+        TimeSpan took = Stopwatch.GetElapsedTime(began), cpu = child.Cpu() - cpuBefore;
+        own.Refresh();
+        TimeSpan ownCpu = own.TotalProcessorTime - ownBefore;
+        requests = tally.Requests - requests;
+        events = tally.Events - events;
+        await stop.CancelAsync();
+        await Task.WhenAll(connections);
+        long units = PerEvent ? events : requests;
+        if (tally.Failures > 0 || units == 0) throw new InvalidOperationException($"{contestant.Name}, {Name}: {tally.Failures} requests failed, {units} counted.");
+        if (results is null) return;
+        results.Add(Name, CpuMeasure, contestant.Name, cpu.TotalMicroseconds / units);
+        results.Add(Name, RateMeasure, contestant.Name, units / took.TotalSeconds);
+        results.Add(Name, OwnShareMeasure, contestant.Name, ownCpu / took);
+    }
+
+    /// <summary>The load of the first work whose name holds the words, for some time, against whatever listens on the port.</summary>
+    public static async Task<int> RunAloneAsync(int port, string words, TimeSpan time)
+    {
+        LoadWork work = All.First(w => w.Name.Contains(words, StringComparison.OrdinalIgnoreCase));
+        Tally tally = new();
+        byte[] request = Requests.Chat(work.Scenario, work.Stream, work.BodyBytes);
+        using CancellationTokenSource stop = new(time);
+        await Task.WhenAll(Enumerable.Range(0, work.Connections).Select(i => StartAsync(port, request, tally, i, stop.Token)));
+        System.Console.WriteLine($"{work.Name}: {tally.Requests} requests, {tally.Events} events, {tally.Failures} failures");
+        return tally.Failures == 0 ? 0 : 1;
+    }
+
+    private static async Task StartAsync(int port, byte[] request, Tally tally, int number, CancellationToken stop)
+    {
+        await Task.Delay(number % 20, CancellationToken.None);
+        await new LoadConnection(port, request, tally).RunAsync(int.MaxValue, stop);
+    }
+}
