@@ -22,8 +22,9 @@ internal sealed class Forwarding(ProxyRuntime runtime)
 
     private async Task<ProxyError?> ServeAsync(Exchange exchange, ClientDialect dialect)
     {
-        exchange.LimitLifetime(exchange.Snapshot.Timeouts.Streaming);
-        ByteRange model = FindModel(exchange.Body.Span);
+        ByteRange model = Find(exchange.Body.Span, out bool stream);
+        exchange.IsStreaming = stream;
+        exchange.LimitLifetime(stream ? exchange.Snapshot.Timeouts.Streaming : exchange.Snapshot.Timeouts.Request);
         exchange.AskedModel = model.IsEmpty ? "" : Plain(model.In(exchange.Body.Span));
         using RouteSession route = runtime.Router.Open(exchange, exchange.AskedModel, exchange.Body.Memory, default);
         AttemptOutcome<ForwardedAnswer> outcome = await new AttemptLoop(runtime, exchange, route).RunAsync(target => SendAsync(exchange, target, model));
@@ -44,24 +45,27 @@ internal sealed class Forwarding(ProxyRuntime runtime)
         return Encoding.UTF8.GetString(text.Span);
     }
 
-    /// <summary>The place of a JSON body's <c>model</c> string; empty for any other body.</summary>
-    private static ByteRange FindModel(ReadOnlySpan<byte> body)
+    /// <summary>The place of a JSON body's <c>model</c> string, empty for any other body; and whether a stream is asked for.</summary>
+    private static ByteRange Find(ReadOnlySpan<byte> body, out bool stream)
     {
+        stream = false;
+        ByteRange model = default;
         int start = JsonScanner.SkipSpace(body, 0);
         if (start >= body.Length || body[start] != '{') return default;
         JsonScanner members = new(body);
         while (members.MoveNext())
         {
-            if (members.NameIs("model"u8) && members.Value.Length > 2 && body[members.Value.Start] == '"') return members.Value;
+            if (members.NameIs("stream"u8)) stream = members.Value.In(body).SequenceEqual("true"u8);
+            else if (model.IsEmpty && members.NameIs("model"u8) && members.Value.Length > 2 && body[members.Value.Start] == '"') model = members.Value;
         }
 
-        return default;
+        return model;
     }
 
     private async Task<AttemptOutcome<ForwardedAnswer>> SendAsync(Exchange exchange, AttemptTarget target, ByteRange model)
     {
         HttpRequest client = exchange.Http.Request;
-        using HttpRequestMessage request = new(new HttpMethod(client.Method), target.Url(client.Path.Value!["/v1".Length..] + client.QueryString.Value));
+        using HttpRequestMessage request = new(new HttpMethod(client.Method), target.Url(client.Path.ToUriComponent()["/v1".Length..] + client.QueryString.Value));
         request.Version = HttpVersion.Version11;
         request.VersionPolicy = HttpVersionPolicy.RequestVersionOrHigher;
         if (exchange.Body.Length > 0 || client.ContentLength == 0)
