@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The official SDKs and real coding agents against the built proxy with the simulator as its upstream.
 //
-//   node tests/clients/run.mjs [--only sdks|agents] [--match TEXT] [--seconds 240]
+//   node tests/clients/run.mjs [--only sdks|agents] [--match TEXT] [--seconds 240] [--keep]
 //
 // Exit code 1 means that a client failed, 0 that none did. What cannot be installed or no longer fits into the time is skipped, and said so.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { agents, cases, content, script } from './lib/agents.mjs';
+import { actsOf } from './lib/evidence.mjs';
 import { install } from './lib/install.mjs';
 import { freePorts, run, scrubbed, serve } from './lib/run-process.mjs';
 
@@ -39,6 +40,7 @@ try {
   if (node && options.only !== 'agents') await runSdks(world, node);
   if (node && options.only !== 'sdks') await runAgents(world, node);
 } finally {
+  if (options.keep) servers.forEach((server, i) => writeFileSync(join(temp, `server-${i}.log`), server.log));
   for (const server of servers) server.stop();
   if (options.keep) process.stderr.write(`Kept: ${temp}\n`);
   else rmSync(temp, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
@@ -46,7 +48,7 @@ try {
 
 const count = (result) => rows.filter((row) => row.result === result).length;
 printTable();
-process.stdout.write(`${count('ok')} passed, ${count('FAIL')} failed, ${count('skip')} skipped\n`);
+process.stdout.write(`Clients: ${count('ok')} passed, ${count('FAIL')} failed, ${count('skip')} skipped\n`);
 process.exitCode = count('FAIL') > 0 ? 1 : 0;
 
 /** A simulator, and a proxy with accounts for it and for upstreams spoken by hand. */
@@ -56,7 +58,7 @@ async function startWorld() {
   mkdirSync(home);
   const aliases = {};
   for (const agent of agents(join(here, 'agents'), '')) {
-    agent.cases.forEach((name) => (aliases[modelOf(agent, name)] = `simulator/sim-${cases[name](`agent?script=${encodeURIComponent(join(folderOf(agent, name), 'script.json'))}`)}`));
+    agent.cases.forEach((name) => (aliases[modelOf(agent, name)] = `simulator/sim-${cases[name].scenario(`agent?script=${encodeURIComponent(join(folderOf(agent, name), 'script.json'))}`)}`));
   }
   writeFileSync(join(home, 'config.json'), JSON.stringify({
     port: proxyPort,
@@ -71,8 +73,9 @@ async function startWorld() {
   const simulator = `http://127.0.0.1:${simulatorPort}/v1`;
   const proxy = `http://127.0.0.1:${proxyPort}`;
   servers.push(await serve(binary, ['simulate', '--port', String(simulatorPort)], `${simulator}/models`, { env, cwd: home }));
-  servers.push(await serve(binary, ['serve', '--config', join(home, 'config.json'), '--debug'], `${proxy}/healthz`, { env, cwd: home }));
-  return { simulator, proxy, handPort };
+  const proxyServer = await serve(binary, ['serve', '--config', join(home, 'config.json'), '--debug'], `${proxy}/healthz`, { env, cwd: home });
+  servers.push(proxyServer);
+  return { simulator, proxy, handPort, log: () => proxyServer.log };
 }
 
 /** The SDKs need Node 22: one that is installed with them, or the one that runs this. */
@@ -88,7 +91,7 @@ async function prepareNode() {
 }
 
 async function runSdks(world, node) {
-  const files = ['openai', 'anthropic', 'ai', 'abort'].map((name) => join(here, 'sdks', `${name}.test.mjs`));
+  const files = ['openai', 'ai', 'anthropic', 'abort'].map((name) => join(here, 'sdks', `${name}.test.mjs`));
   const env = scrubbed(temp, { TEST_PROXY: world.proxy, TEST_SIMULATOR: world.simulator, TEST_HAND_PORT: String(world.handPort) });
   const args = ['--test', '--test-concurrency=2', `--test-reporter=${join(here, 'lib/reporter.mjs')}`];
   if (options.match) args.push(`--test-name-pattern=${options.match}`);
@@ -131,9 +134,11 @@ async function runAgent(world, agent, name) {
   const ended = await run(command, args, { cwd: work, env: scrubbed(home, { ...env, PWD: work }), limit });
   const table = join(work, 'table.txt');
   const written = existsSync(table) ? readFileSync(table, 'utf8') : null;
-  if (written === content && ended.code === 0) return note(agent.name, name, 'ok', ended.milliseconds);
+  // A fault that never happened would make the case pass for nothing.
+  const proven = cases[name].proof?.(actsOf(world.log(), modelOf(agent, name))) ?? true;
+  if (written === content && ended.code === 0 && proven) return note(agent.name, name, 'ok', ended.milliseconds);
   if (ended.timedOut && limit < 90_000) return note(agent.name, name, 'skip', ended.milliseconds, 'no time left');
-  const fault = written === null ? 'table.txt was not written' : written !== content ? `table.txt is wrong:\n${written}` : 'the file is right';
+  const fault = written === null ? 'table.txt was not written' : written !== content ? `table.txt is wrong:\n${written}` : proven ? 'the file is right' : 'the file is right, but the proxy met no fault of this kind';
   note(agent.name, name, 'FAIL', ended.milliseconds, `${fault}; exit code ${ended.code}${ended.timedOut ? ' after its time was over' : ''}\n${ended.errors.slice(-1500)}\n${ended.output.slice(-1500)}`);
 }
 

@@ -46,15 +46,15 @@ export function script(folder) {
   };
 }
 
-/** Scenarios of the simulator by the name of a case; `agent` stands for the scripted model. */
+/** Cases by name: the simulator's scenario, in which `agent` stands for the scripted model, and what the proxy must have done about it. */
 export const cases = {
-  healthy: (agent) => agent,
-  stutter: (agent) => `${agent}&with=stutter-s4,stutter-s8`,
-  'leaked calls': (agent) => `${agent}&defect=leaked-hermes`,
-  'leaked calls (xml)': (agent) => `${agent}&defect=leaked-xml`,
-  // Every other request breaks off in the middle; the proxy must go on without the agent's help.
-  cuts: (agent) => `cycle:${agent}&with=cut&events=7&how=rst|${agent}`,
-  'cut calls': (agent) => `cycle:${agent}&with=cut&events=16&how=fin|${agent}`,
+  healthy: { scenario: (agent) => agent },
+  stutter: { scenario: (agent) => `${agent}&with=stutter-s4,stutter-s8`, proof: (did) => did.repair('stutter', 'Removed') },
+  'leaked calls': { scenario: (agent) => `${agent}&defect=leaked-hermes`, proof: (did) => did.repair('leaked-calls', 'Converted') },
+  'leaked calls (xml)': { scenario: (agent) => `${agent}&defect=leaked-xml`, proof: (did) => did.repair('leaked-calls', 'Converted') },
+  // Every other request breaks off, in the reasoning or the text, or in the middle of a call; the proxy must go on without the agent.
+  cuts: { scenario: (agent) => `cycle:${agent}&with=cut&events=7&how=rst|${agent}`, proof: (did) => did.resumed },
+  'cut calls': { scenario: (agent) => `cycle:${agent}&with=cut&events=24&how=fin|${agent}`, proof: (did) => did.resumed },
 };
 
 const every = Object.keys(cases);

@@ -8,6 +8,22 @@ export function scrubbed(home, more = {}) {
   return { PATH: process.env.PATH, HOME: home, TMPDIR: home, XDG_CONFIG_HOME: `${home}/.config`, XDG_DATA_HOME: `${home}/.local`, XDG_CACHE_HOME: `${home}/.cache`, LANG: 'C.UTF-8', TERM: 'dumb', ...more };
 }
 
+/** Whatever still runs. Their groups do not get the signal that ends this process, so it is passed on. */
+const running = new Set();
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    for (const child of running) killGroup(child);
+    process.exit(1);
+  });
+}
+
+function start(command, args, options) {
+  const child = spawn(command, args, { ...options, detached: true });
+  running.add(child);
+  child.on('exit', () => running.delete(child));
+  return child;
+}
+
 function killGroup(child) {
   try {
     process.kill(-child.pid, 'SIGKILL');
@@ -19,7 +35,7 @@ function killGroup(child) {
 /** Runs to its end or its limit. Gives the exit code (null when stopped), the output and the time it took. */
 export async function run(command, args, { limit, input = '', ...options }) {
   const started = performance.now();
-  const child = spawn(command, args, { ...options, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = start(command, args, { ...options, stdio: ['pipe', 'pipe', 'pipe'] });
   let output = '';
   let errors = '';
   child.stdout.on('data', (piece) => (output += piece));
@@ -46,7 +62,7 @@ export async function run(command, args, { limit, input = '', ...options }) {
 
 /** Starts a server and waits until `url` answers. */
 export async function serve(command, args, url, options) {
-  const child = spawn(command, args, { ...options, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = start(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   const server = { log: '', stop: () => killGroup(child) };
   child.stdout.on('data', (piece) => (server.log += piece));
   child.stderr.on('data', (piece) => (server.log += piece));
