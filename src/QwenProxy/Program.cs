@@ -17,6 +17,7 @@ CommandActions actions = new()
     Status = new StatusCommand(terminal, SourcesOf).RunAsync,
     Models = new ModelsCommand(terminal, SourcesOf).RunAsync,
     Config = new ConfigCommand(terminal, SourcesOf).RunAsync,
+    Replay = new ReplayCommand(terminal, TimeProvider.System).RunAsync,
 };
 return await CommandLine.RunAsync(args, actions, terminal, stop.Token);
 

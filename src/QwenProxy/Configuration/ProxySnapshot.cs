@@ -137,6 +137,9 @@ internal sealed record StorageSnapshot
     /// <summary>How many raw upstream streams to keep in the data folder; 0 keeps none.</summary>
     public int CaptureStreams { get; init; }
 
+    /// <summary>Kept streams have the letters and digits of their texts replaced.</summary>
+    public bool CaptureRedact { get; init; }
+
     /// <summary>Bytes that all kept streams may take together; the oldest go first.</summary>
     public long CaptureMaxBytes { get; init; } = 64 * 1024 * 1024;
 }

@@ -135,6 +135,11 @@ internal static class SettingTable
             ValueRules.Long(1024, 1L << 40),
             s => s.Storage.CaptureMaxBytes,
             (s, v) => s with { Storage = s.Storage with { CaptureMaxBytes = v } }),
+        new Setting<bool>(
+            "capture.redact",
+            ValueRules.Boolean,
+            s => s.Storage.CaptureRedact,
+            (s, v) => s with { Storage = s.Storage with { CaptureRedact = v } }),
         new Setting<Uri>(
             "oauthBaseUrl",
             ValueRules.Url,

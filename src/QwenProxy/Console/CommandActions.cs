@@ -59,7 +59,14 @@ internal sealed record SetupOptions(string Client, bool Undo, bool Print, Config
 
 /// <param name="Repair">off, observe, safe or auto.</param>
 /// <param name="Dialect">chat, responses or messages.</param>
-internal sealed record ReplayOptions(string File, string Repair, string Dialect);
+internal sealed record ReplayOptions(string File, string Repair, string Dialect)
+{
+    /// <summary>The kind of upstream that was captured, by name; null lets the file's name tell.</summary>
+    public string? Profile { get; init; }
+
+    /// <summary>A full path to the chat completions request that was answered; null when it is not known.</summary>
+    public string? RequestFile { get; init; }
+}
 
 /// <param name="Since">As written: a date, or a span such as 7d or 12h; null means all.</param>
 /// <param name="By">Some of model, account, client, day, in the order asked for.</param>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using QwenProxy.Configuration;
+using QwenProxy.Core.Catalogue;
 
 namespace QwenProxy.Console;
 
@@ -137,11 +138,22 @@ internal sealed class CommandTree
         repair.AcceptOnlyFromAmong("off", "observe", "safe", "auto");
         Option<string> dialect = new("--dialect") { Description = "The dialect to write", HelpName = "D", DefaultValueFactory = _ => "chat" };
         dialect.AcceptOnlyFromAmong("chat", "responses", "messages");
+        Option<string?> profile = new("--profile") { Description = "The kind of upstream that was captured, unless the file's name tells; else qwen-portal", HelpName = "NAME" };
+        profile.AcceptOnlyFromAmong([.. Profiles.All.Select(p => p.Name)]);
+        Option<FileInfo> request = new("--request") { Description = "The chat request that was answered; its tools decide about leaked calls", HelpName = "FILE" };
+        request.AcceptExistingOnly();
         command.Add(file);
         command.Add(repair);
         command.Add(dialect);
+        command.Add(profile);
+        command.Add(request);
         command.SetAction((result, stop) => action(
-            new(result.GetRequiredValue(file).FullName, result.GetRequiredValue(repair), result.GetRequiredValue(dialect)), stop));
+            new(result.GetRequiredValue(file).FullName, result.GetRequiredValue(repair), result.GetRequiredValue(dialect))
+            {
+                Profile = result.GetValue(profile),
+                RequestFile = result.GetValue(request)?.FullName,
+            },
+            stop));
     }
 
     private void AddUsage(Func<UsageOptions, CancellationToken, Task<int>> action)

@@ -29,6 +29,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Authorizer.Apply(snapshot);
         Models = new ModelDirectory(Transport, Authorizer, time, loggers.CreateLogger<ModelDirectory>());
         Router = new Router(this, random);
+        Captures = new CaptureStore(time, Logger);
         Metrics.Watch("qwen_proxy.breakers.open", "{breaker}", "Breakers that are not closed, by account.", CountOpenBreakers);
         // Without a data folder (tests, the demo) nothing is read or written.
         if (snapshot.Storage.DataFolder.Length > 0) _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
@@ -55,6 +56,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public ModelDirectory Models { get; }
 
     public Router Router { get; }
+
+    /// <summary>The last raw upstream streams, where the configuration keeps some.</summary>
+    public CaptureStore Captures { get; }
 
     public TokenEstimate Tokens { get; } = new();
 
@@ -90,6 +94,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (_state is not null) await _state.DisposeAsync();
+        await Captures.DisposeAsync();
         await Authorizer.DisposeAsync();
         Transport.Dispose();
         Metrics.Dispose();

@@ -115,6 +115,7 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
                 return await ReadWholeAsync(response, target, body, cancel);
             }
 
+            body = runtime.Captures.Tee(body, exchange.Snapshot.Storage, exchange.RequestId, target.Account.Profile.Name);
             using PooledBytes silent = new(256);
             ProxyError? fault = await ReadFirstEventAsync(response, body, reader, first, silent, cancel.Token);
             if (fault is not null) return fault;
@@ -127,6 +128,7 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
             {
                 reader.Dispose();
                 first.Dispose();
+                await body.DisposeAsync();
             }
         }
     }

@@ -121,7 +121,7 @@ public sealed class FileTests : IDisposable
               "retry": { "maxAttempts": 1, "maxWaitSeconds": 0.25 }, "breaker": { "failures": 2, "openSeconds": 1.5 },
               "pool": { "maxIdleConnections": 1, "maxIdleConnectionsPerHost": 2, "idleSeconds": 3 },
               "limits": { "bodyBytes": 2048, "eventBytes": 4096, "headerBytes": 8192, "concurrentRequests": 9, "holdBytes": 16 },
-              "storage": { "dataFolder": "d", "qwenHome": "~/q", "logFile": true }, "capture": { "streams": 3, "maxBytes": 5000000000 },
+              "storage": { "dataFolder": "d", "qwenHome": "~/q", "logFile": true }, "capture": { "streams": 3, "maxBytes": 5000000000, "redact": true },
               "quirks": { "a-rule": "off", "b-rule": "on" }, "oauthBaseUrl": "http://127.0.0.1:7", "allowedOAuthHosts": ["Portal.Example.com"] }
             """);
         Assert.Equal([new("gpt-4o", "plus"), new("*", "max")], s.Models.Aliases);
@@ -141,7 +141,7 @@ public sealed class FileTests : IDisposable
             new LimitsSnapshot { BodyBytes = 2048, EventBytes = 4096, HeaderBytes = 8192, ConcurrentRequests = 9, HoldBytes = 16 }, s.Limits);
         Assert.Equal((Path.Combine(_folder.Work, "d"), Path.Combine(_folder.Home, "q"), true),
             (s.Storage.DataFolder, s.Storage.QwenHome, s.Storage.LogToFile));
-        Assert.Equal((3, 5_000_000_000), (s.Storage.CaptureStreams, s.Storage.CaptureMaxBytes));
+        Assert.Equal((3, 5_000_000_000, true), (s.Storage.CaptureStreams, s.Storage.CaptureMaxBytes, s.Storage.CaptureRedact));
         Assert.Equal(["a-rule"], s.Repair.DisabledQuirks);
         Assert.Equal(["portal.example.com"], s.AllowedOAuthHosts);
         Assert.Equal(7, s.Storage.OAuthBaseUrl.Port);

@@ -1,0 +1,61 @@
+using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Events;
+using QwenProxy.Core.Repair.Stutter;
+using QwenProxy.Core.Repair.Thinking;
+using QwenProxy.Core.Repair.ToolCalls;
+
+namespace QwenProxy.Core.Repair;
+
+/// <summary>How far each stage may go; null leaves a stage out.</summary>
+public sealed record RepairModes(StutterMode Stutter, RepairMode? ThinkTags, RepairMode? ToolCalls, RepairMode? LoopGuard);
+
+/// <summary>The stages of one stream in their order, as modes, profile and request want them. Live streams and replayed ones are built here alike.</summary>
+public sealed class RepairPipeline : IDisposable
+{
+    private readonly StutterStage? _stutter;
+    private readonly LoopGuardStage? _loopGuard;
+    private readonly List<RepairStage> _stages = [];
+
+    /// <param name="context">What the stages may know.</param>
+    /// <param name="modes">Which stages, and how far they go.</param>
+    /// <param name="newCallId">Gives an id for a tool call that upstream left without one.</param>
+    /// <param name="output">Where repaired events go.</param>
+    /// <param name="last">A stage behind all others; it stays its maker's to dispose.</param>
+    public RepairPipeline(RepairContext context, RepairModes modes, Func<string> newCallId, IEventSink output, RepairStage? last = null)
+    {
+        if (modes.Stutter != StutterMode.Off && context.Deltas != DeltaHabit.Incremental) _stages.Add(_stutter = new StutterStage(context, modes.Stutter));
+        if (modes.ThinkTags is { } thinkTags) _stages.Add(new ThinkTagStage(context, thinkTags));
+        if (modes.ToolCalls is { } toolCalls)
+        {
+            if (!context.Tools.IsEmpty) _stages.Add(new LeakedCallStage(context, toolCalls, newCallId));
+            _stages.Add(new ToolDeltaStage(context, toolCalls, newCallId));
+        }
+
+        if (modes.LoopGuard is { } loopGuard) _stages.Add(_loopGuard = new LoopGuardStage(context, loopGuard));
+        Chain = new RepairChain(last is null ? _stages.ToArray() : [.. _stages, last], output);
+    }
+
+    public RepairChain Chain { get; }
+
+    /// <summary>What the stream showed about its deltas; Unknown without the stage.</summary>
+    public StutterOutcome Outcome => _stutter?.Outcome ?? StutterOutcome.Unknown;
+
+    /// <summary>The model repeats one block without end and the answer was ended: upstream may stop.</summary>
+    public bool LoopFound => _loopGuard is { Triggered: true };
+
+    /// <summary>What a profile declares about text deltas, as evidence for the stutter stage.</summary>
+    public static DeltaHabit HabitOf(UpstreamProfile profile) => profile.Stutter switch
+    {
+        StutterDeclaration.Cumulative => DeltaHabit.Cumulative,
+        StutterDeclaration.Incremental => DeltaHabit.Incremental,
+        _ => DeltaHabit.Unknown,
+    };
+
+    public void Dispose()
+    {
+        foreach (RepairStage stage in _stages)
+        {
+            if (stage is IDisposable disposable) disposable.Dispose();
+        }
+    }
+}
