@@ -18,6 +18,7 @@ CommandActions actions = new()
     Models = new ModelsCommand(terminal, SourcesOf).RunAsync,
     Config = new ConfigCommand(terminal, SourcesOf).RunAsync,
     Replay = new ReplayCommand(terminal, TimeProvider.System).RunAsync,
+    Usage = new UsageCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
 };
 return await CommandLine.RunAsync(args, actions, terminal, stop.Token);
 

@@ -5,6 +5,7 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Resilience;
+using QwenProxy.Ledger;
 using QwenProxy.Observability;
 using QwenProxy.Proxying;
 
@@ -32,7 +33,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Captures = new CaptureStore(time, Logger);
         Metrics.Watch("qwen_proxy.breakers.open", "{breaker}", "Breakers that are not closed, by account.", CountOpenBreakers);
         // Without a data folder (tests, the demo) nothing is read or written.
-        if (snapshot.Storage.DataFolder.Length > 0) _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
+        if (snapshot.Storage.DataFolder.Length == 0) return;
+        _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
+        Ledger = new LedgerWriter(snapshot.Storage.DataFolder, time, Logger);
     }
 
     public ProxySnapshot Snapshot => _snapshot;
@@ -56,6 +59,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public ModelDirectory Models { get; }
 
     public Router Router { get; }
+
+    /// <summary>Where settled requests are written down; null without a data folder.</summary>
+    public LedgerWriter? Ledger { get; }
 
     /// <summary>The last raw upstream streams, where the configuration keeps some.</summary>
     public CaptureStore Captures { get; }
@@ -95,6 +101,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     {
         if (_state is not null) await _state.DisposeAsync();
         await Captures.DisposeAsync();
+        if (Ledger is not null) await Ledger.DisposeAsync();
         await Authorizer.DisposeAsync();
         Transport.Dispose();
         Metrics.Dispose();

@@ -20,6 +20,7 @@ internal static class Settlement
         runtime.Metrics.Repaired(exchange.Repairs);
         if (entry.Tokens is { } tokens) runtime.Metrics.TokensUsed(model, tokens.Input, tokens.Output);
         RequestTracing.EndRequest(exchange.Span, entry);
+        runtime.Ledger?.Add(entry);
         LogRepairs(runtime.Logger, exchange);
         if (runtime.Logger.IsEnabled(LogLevel.Information)) LogRequest(runtime.Logger, exchange, entry);
     }

@@ -1,0 +1,77 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using QwenProxy.Core.Catalogue;
+
+namespace QwenProxy.Core.Ledger;
+
+/// <summary>The sum of the requests that share the same keys.</summary>
+public sealed class UsageLine(ImmutableArray<string> keys)
+{
+    /// <summary>One value for each key asked for.</summary>
+    public ImmutableArray<string> Keys => keys;
+
+    public long Requests { get; private set; }
+
+    /// <summary>Requests that did not end complete.</summary>
+    public long Failed { get; private set; }
+
+    public TokenCounts Tokens { get; private set; }
+
+    /// <summary>US dollars at list prices; null when no price of these models is known.</summary>
+    public decimal? Cost { get; private set; }
+
+    internal void Add(LedgerEntry entry, decimal? cost)
+    {
+        Requests++;
+        if (entry.End != "complete") Failed++;
+        if (entry.Tokens is { } tokens) Tokens += tokens;
+        if (cost is not null) Cost = (Cost ?? 0) + cost;
+    }
+}
+
+/// <summary>
+/// Sums up ledger entries by model, account, client or day. Costs are estimates made when somebody asks, from the catalogue's list prices: plans
+/// with a fixed fee, discounts and taxes are not in them.
+/// </summary>
+public sealed class UsageTable(ImmutableArray<string> by, TimeZoneInfo zone)
+{
+    private readonly Dictionary<string, UsageLine> _lines = new(StringComparer.Ordinal);
+
+    /// <summary>What stands where a request had no account, model or client.</summary>
+    public const string Nobody = "-";
+
+    public UsageLine Total { get; } = new([]);
+
+    /// <summary>In the order of their keys.</summary>
+    public IEnumerable<UsageLine> Lines => _lines.OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => l.Value);
+
+    public void Add(LedgerEntry entry)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        ImmutableArray<string> keys = [.. by.Select(k => KeyOf(entry, k))];
+        string joined = string.Join('\0', keys);
+        if (!_lines.TryGetValue(joined, out UsageLine? line)) _lines.Add(joined, line = new UsageLine(keys));
+        decimal? cost = CostOf(entry);
+        line.Add(entry, cost);
+        Total.Add(entry, cost);
+    }
+
+    /// <summary>The list price of one request in US dollars; null when upstream counted nothing or the model has no price.</summary>
+    public static decimal? CostOf(LedgerEntry entry)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        if (entry is not { Tokens: { } tokens, ServedModel: { } model } || ModelCatalogue.TryGet(model)?.PriceFor(tokens.Input) is not { } price) return null;
+        // Cached tokens are of the implicit cache unless something was written to the explicit one; the ledger does not know more.
+        long fresh = Math.Max(0, tokens.Input - tokens.Cached - tokens.CacheWritten);
+        decimal cached = tokens.Cached * (tokens.CacheWritten > 0 ? price.CacheReadUsd : price.ImplicitCacheReadUsd);
+        return ((fresh * price.InputUsd) + cached + (tokens.CacheWritten * price.CacheWriteUsd) + (tokens.Output * price.OutputUsd)) / 1_000_000m;
+    }
+
+    private string KeyOf(LedgerEntry entry, string key) => key switch
+    {
+        "account" => entry.Account ?? Nobody,
+        "client" => entry.Client ?? Nobody,
+        "day" => TimeZoneInfo.ConvertTime(entry.Time, zone).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
+        _ => entry.ServedModel ?? (entry.AskedModel.Length > 0 ? entry.AskedModel : Nobody),
+    };
+}

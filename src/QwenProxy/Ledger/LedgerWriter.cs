@@ -1,0 +1,92 @@
+using System.Threading.Channels;
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.Logging;
+using QwenProxy.Core.Ledger;
+
+namespace QwenProxy.Ledger;
+
+/// <summary>
+/// Writes settled requests to the ledger in batches from one background task. A request only queues its entry; when the disk is gone or cannot keep
+/// up for thousands of requests, entries are lost and their number is told, since accounting must not hold up an answer.
+/// </summary>
+internal sealed partial class LedgerWriter : IAsyncDisposable
+{
+    private const int QueueLength = 8192;
+    private const int MaxBatch = 512;
+
+    private readonly string _path;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly Channel<LedgerEntry> _queue = Channel.CreateBounded<LedgerEntry>(new BoundedChannelOptions(QueueLength) { SingleReader = true });
+    private readonly Lazy<Task> _writing;
+    private SqliteConnection? _connection;
+    private long _lost;
+    private bool _toldLost;
+
+    public LedgerWriter(string dataFolder, TimeProvider time, ILogger logger)
+    {
+        _path = Path.Combine(dataFolder, LedgerFile.Name);
+        _time = time;
+        _logger = logger;
+        _writing = new Lazy<Task>(() => Task.Run(WriteAsync));
+    }
+
+    /// <summary>Entries that could not be written so far.</summary>
+    public long Lost => Interlocked.Read(ref _lost);
+
+    public void Add(LedgerEntry entry)
+    {
+        if (!_queue.Writer.TryWrite(entry)) Interlocked.Increment(ref _lost);
+        _ = _writing.Value;
+    }
+
+    /// <summary>Writes what is queued, for at most five seconds.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _queue.Writer.TryComplete();
+        if (!_writing.IsValueCreated) return;
+        try
+        {
+            await _writing.Value.WaitAsync(TimeSpan.FromSeconds(5), _time);
+        }
+        catch (TimeoutException)
+        {
+            LogLost(_logger, _path, Lost + _queue.Reader.Count, "the disk is too slow.");
+        }
+    }
+
+    private async Task WriteAsync()
+    {
+        List<LedgerEntry> batch = [];
+        while (await _queue.Reader.WaitToReadAsync())
+        {
+            while (batch.Count < MaxBatch && _queue.Reader.TryRead(out LedgerEntry? entry)) batch.Add(entry);
+            Write(batch);
+            batch.Clear();
+        }
+
+        _connection?.Dispose();
+    }
+
+    private void Write(List<LedgerEntry> batch)
+    {
+        try
+        {
+            _connection ??= LedgerFile.OpenForWriting(_path, _time.GetUtcNow());
+            LedgerFile.Write(_connection, batch);
+            _toldLost = false;
+        }
+        catch (Exception failure) when (failure is SqliteException or IOException or UnauthorizedAccessException)
+        {
+            Interlocked.Add(ref _lost, batch.Count);
+            if (!_toldLost) LogLost(_logger, _path, Lost, failure.Message);
+            _toldLost = true;
+            // The next batch opens the file anew: somebody may have moved it away or made room.
+            _connection?.Dispose();
+            _connection = null;
+        }
+    }
+
+    [LoggerMessage(EventId = 70, Level = LogLevel.Warning, Message = "The ledger {path} cannot be written, {lost} requests are not in it: {problem}")]
+    private static partial void LogLost(ILogger logger, string path, long lost, string problem);
+}
