@@ -32,6 +32,7 @@ public sealed class ChatEvent : IDisposable
     private readonly PooledBytes _edits = new(256);
     private readonly PooledBytes _scratch = new(256);
     private PooledBytes? _copy;
+    private EventShape? _shape;
 
     public EventKind Kind { get; internal set; }
 
@@ -190,6 +191,7 @@ public sealed class ChatEvent : IDisposable
         _edits.Dispose();
         _scratch.Dispose();
         _copy?.Dispose();
+        _shape?.Dispose();
     }
 
     internal void Reset()
@@ -202,6 +204,9 @@ public sealed class ChatEvent : IDisposable
         ChoiceCount = HttpStatus = 0;
         FinishReasonFirst = false;
     }
+
+    /// <summary>The form that this stream's events have; it stays when the event is reset.</summary>
+    internal EventShape Shape => _shape ??= new EventShape();
 
     internal void AddOriginal(in EventPart part) => _parts.Add(part);
 }

@@ -21,7 +21,12 @@ public static class ChatEventDecoder
         bool namedError = frame.EventName.Span.SequenceEqual("error"u8);
         if (!frame.HasData) chatEvent.Kind = namedError ? EventKind.Error : EventKind.Silent;
         else if (frame.IsDone) chatEvent.Kind = EventKind.Done;
-        else chatEvent.Kind = ReadObject(chatEvent, namedError || frame.HttpStatus >= 400);
+        else if (frame.EventName.IsEmpty && frame.HttpStatus == 0 && chatEvent.Shape.TryRead(chatEvent)) chatEvent.Kind = EventKind.Chunk;
+        else
+        {
+            chatEvent.Kind = ReadObject(chatEvent, namedError || frame.HttpStatus >= 400);
+            chatEvent.Shape.Learn(chatEvent);
+        }
     }
 
     private static EventKind ReadObject(ChatEvent chatEvent, bool namedError)
