@@ -109,6 +109,7 @@ public sealed class SentAnswer(int maxBytes = SentAnswer.DefaultMaxBytes) : IEve
     public const int DefaultMaxBytes = 4 * 1024 * 1024;
 
     private readonly SortedDictionary<int, SentChoice> _choices = [];
+    private SentChoice? _last;
     private long _bytes;
 
     public IReadOnlyCollection<SentChoice> Choices => _choices.Values;
@@ -148,7 +149,7 @@ public sealed class SentAnswer(int maxBytes = SentAnswer.DefaultMaxBytes) : IEve
         foreach (ref readonly EventPart part in e.Parts)
         {
             if (part.Place != place || part.Removed) continue;
-            if (!_choices.TryGetValue(part.Choice, out SentChoice? choice)) _choices.Add(part.Choice, choice = new SentChoice(part.Choice));
+            SentChoice choice = _last?.Index == part.Choice ? _last : ChoiceOf(part.Choice);
             if (Overflowed)
             {
                 choice.Finished |= part.Kind == PartKind.Finish;
@@ -159,6 +160,12 @@ public sealed class SentAnswer(int maxBytes = SentAnswer.DefaultMaxBytes) : IEve
             _bytes += part.Kind is PartKind.Role or PartKind.Finish ? 0 : e.Text(part).Length + (part.Kind == PartKind.ToolCall ? 64 : 0);
             if (_bytes > maxBytes) LetGo();
         }
+    }
+
+    private SentChoice ChoiceOf(int index)
+    {
+        if (!_choices.TryGetValue(index, out SentChoice? choice)) _choices.Add(index, choice = new SentChoice(index));
+        return _last = choice;
     }
 
     private void LetGo()
