@@ -12,6 +12,8 @@ internal static class Logging
     {
         builder.SetMinimumLevel(snapshot.Debug ? LogLevel.Debug : LogLevel.Information);
         builder.AddFilter("Microsoft", LogLevel.Warning);
+        // While this category may log, the host makes an Activity and a log scope for every request, which nobody reads.
+        builder.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         if (onTerminal)
         {
             builder.AddSimpleConsole(o =>
@@ -22,11 +24,7 @@ internal static class Logging
         }
         else
         {
-            builder.AddJsonConsole(o =>
-            {
-                o.UseUtcTimestamp = true;
-                o.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ";
-            });
+            builder.AddProvider(new JsonLineLogger(System.Console.OpenStandardError(), TimeProvider.System));
         }
 
         // stdout belongs to data.
