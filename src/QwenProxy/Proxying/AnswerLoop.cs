@@ -34,7 +34,7 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
                 {
                     route.Succeeded();
                     answer.Finish();
-                    await EndAsync(upstream, answer, whole);
+                    if (whole is not null) WriteWhole(upstream, whole);
                     return null;
                 }
 
@@ -95,15 +95,11 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
         if (exchange.FirstByteAt == 0) exchange.FirstByteAt = runtime.Time.GetTimestamp();
     }
 
-    private async Task EndAsync(UpstreamStream upstream, DownstreamAnswer answer, PooledBytes? whole)
+    /// <summary>The server flushes what is left when it ends the body, in one piece with the end; a flush of our own would be a second packet.</summary>
+    private void WriteWhole(UpstreamStream upstream, PooledBytes whole)
     {
-        if (!answer.IsStream)
-        {
-            exchange.FirstByteAt = runtime.Time.GetTimestamp();
-            ResponseHeads.WriteWhole(exchange, upstream.Response, whole!.Length);
-            exchange.Output.Write(whole.Span);
-        }
-
-        await exchange.Output.FlushAsync(exchange.Token);
+        exchange.FirstByteAt = runtime.Time.GetTimestamp();
+        ResponseHeads.WriteWhole(exchange, upstream.Response, whole.Length);
+        exchange.Output.Write(whole.Span);
     }
 }

@@ -3,7 +3,7 @@ using System.IO.Pipelines;
 
 namespace QwenProxy.Proxying;
 
-/// <summary>The response body, with a count of what was written to it: the pump flushes once per read, and only when there is something.</summary>
+/// <summary>The response body, with a count of what was written to it: the pump flushes once it has taken what is there.</summary>
 internal sealed class CountingWriter(PipeWriter output) : IBufferWriter<byte>
 {
     private long _flushed;
@@ -11,6 +11,8 @@ internal sealed class CountingWriter(PipeWriter output) : IBufferWriter<byte>
     public long Written { get; private set; }
 
     public bool HasUnflushed => Written > _flushed;
+
+    public long UnflushedBytes => Written - _flushed;
 
     public void Advance(int count)
     {

@@ -53,7 +53,11 @@ internal sealed class ReadOrTick : IValueTaskSource, IDisposable
         else awaiter.UnsafeOnCompleted(_onReadDone);
     }
 
+    /// <summary>A read was begun and its result was not taken.</summary>
     public bool ReadPending => _readPending;
+
+    /// <summary>The read has its result: there is more to take without waiting.</summary>
+    public bool ReadDone => _readDone;
 
     /// <summary>Waits until the read is done or <paramref name="wakeAt"/> (a timestamp of the clock) has come. Returns true when the read is done.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

@@ -10,7 +10,7 @@ namespace QwenProxy.Proxying;
 
 /// <summary>
 /// The only loop that awaits between the first event and the last: read what is there, push each whole frame through the synchronous _chain,
-/// flush once. Everything that depends on time (silence, keep-alive, let-go) happens at a tick between reads.
+/// flush once nothing more is there. Everything that depends on time (silence, keep-alive, let-go) happens at a tick between reads.
 /// </summary>
 internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, StreamRepair repair, DownstreamAnswer answer)
 {
@@ -20,12 +20,16 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
     /// <summary>How long an answer that has its finish reason waits for a usage report and the end mark.</summary>
     private static readonly TimeSpan EndWait = TimeSpan.FromSeconds(5);
 
+    /// <summary>As long as upstream has more at once, no flush is needed before this much has gathered.</summary>
+    private const int FlushAtBytes = 16 * 1024;
+
     private readonly TimeProvider _time = exchange.Time;
     private readonly RepairChain _chain = repair.Chain;
     private ProxyError? _fault;
     private ulong _choicesSeen;
     private ulong _choicesFinished;
     private bool _done;
+    private long _arrived;
     private long _lastProgress;
     private long _lastWrite;
     private long _letGoAt = long.MaxValue;
@@ -34,16 +38,29 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
     public async Task<ProxyError?> RunAsync()
     {
         using ReadOrTick wait = new(_time);
-        _lastProgress = _lastWrite = _time.GetTimestamp();
-        if (answer.IsStream) exchange.Output.Write(upstream.Preamble);
-        Take(upstream.Event);
-        while (true)
+        _lastProgress = _lastWrite = _arrived = _time.GetTimestamp();
+        try
         {
-            while (!Ended && upstream.Reader.TryRead(out SseFrame frame)) Take(frame);
-            if (upstream.Reader.FrameTooLarge) _fault ??= OwnErrors.ProtocolError($"an event larger than {exchange.Snapshot.Limits.EventBytes / (1024 * 1024)} MiB");
-            if (exchange.Output.HasUnflushed && answer.IsStream) await FlushAsync();
-            if (Ended) return End();
-            if (!await FillAsync(wait)) return End();
+            if (answer.IsStream) exchange.Output.Write(upstream.Preamble);
+            Take(upstream.Event);
+            while (true)
+            {
+                while (!Ended && upstream.Reader.TryRead(out SseFrame frame)) Take(frame);
+                if (upstream.Reader.FrameTooLarge) _fault ??= OwnErrors.ProtocolError($"an event larger than {exchange.Snapshot.Limits.EventBytes / (1024 * 1024)} MiB");
+                if (Ended || !BeginRead(wait)) break;
+                // The read comes first, and only when it has to wait is there a flush: what has come is sent at once, but a full buffer in one piece.
+                if (answer.IsStream && exchange.Output.HasUnflushed && (!wait.ReadDone || exchange.Output.UnflushedBytes >= FlushAtBytes)) await FlushAsync();
+                if (!await EndReadAsync(wait)) break;
+            }
+
+            End();
+            // A whole answer's last bytes go out with the end of the body; before a resume or an error the client gets what there is.
+            if (_fault is not null && answer.IsStream && exchange.Output.HasUnflushed) await FlushAsync();
+            return _fault;
+        }
+        finally
+        {
+            if (wait.ReadPending) await AbandonReadAsync(wait);
         }
     }
 
@@ -52,20 +69,18 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
     /// <summary>Every choice that spoke has given its finish reason: what is still to come changes nothing.</summary>
     private bool IsFinished => _choicesFinished != 0 && _choicesFinished == _choicesSeen;
 
-    private ProxyError? End()
+    private void End()
     {
-        if (_fault is null)
+        if (_fault is not null) return;
+        // An end mark without a finish reason ends nothing: the answer may be cut anywhere.
+        if (!IsFinished && !repair.LoopFound)
         {
-            // An end mark without a finish reason ends nothing: the answer may be cut anywhere.
-            if (!IsFinished && !repair.LoopFound) _fault = OwnErrors.Cut();
-            else
-            {
-                _chain.Finish();
-                if (repair.Verifier is { IsCaughtUp: false }) _fault = OwnErrors.ResumeDiffers();
-            }
+            _fault = OwnErrors.Cut();
+            return;
         }
 
-        return _fault;
+        _chain.Finish();
+        if (repair.Verifier is { IsCaughtUp: false }) _fault = OwnErrors.ResumeDiffers();
     }
 
     private async ValueTask FlushAsync()
@@ -77,12 +92,26 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
         _lastProgress += _lastWrite - before;
     }
 
-    /// <summary>Reads once. False at the end of the stream, whether clean or not.</summary>
-    private async ValueTask<bool> FillAsync(ReadOrTick wait)
+    /// <summary>False when upstream is gone.</summary>
+    private bool BeginRead(ReadOrTick wait)
     {
         try
         {
             wait.Begin(upstream.Body.ReadAsync(upstream.Reader.GetMemory(), upstream.Cancel.Token));
+            return true;
+        }
+        catch (Exception failure) when (IsOfTransport(failure))
+        {
+            Break(failure);
+            return false;
+        }
+    }
+
+    /// <summary>Waits for the read. False at the end of the stream, whether clean or not.</summary>
+    private async ValueTask<bool> EndReadAsync(ReadOrTick wait)
+    {
+        try
+        {
             while (!await wait.WaitAsync(NextWake())) await TickAsync();
             int read = wait.EndRead();
             if (read == 0)
@@ -92,15 +121,39 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
             }
 
             upstream.Reader.Advance(read);
-            if (upstream.Reader.PendingBytes > read) _lastProgress = _time.GetTimestamp();
+            _arrived = _time.GetTimestamp();
+            if (upstream.Reader.PendingBytes > read) _lastProgress = _arrived;
             return true;
         }
-        catch (Exception failure) when (failure is IOException or HttpRequestException or OperationCanceledException or InvalidDataException or ObjectDisposedException)
+        catch (Exception failure) when (IsOfTransport(failure))
         {
-            exchange.Token.ThrowIfCancellationRequested();
-            // A connection that dies after the finish reason changes nothing: the answer is complete.
-            if (!IsFinished) _fault ??= OwnErrors.Cut(failure);
+            Break(failure);
             return false;
+        }
+    }
+
+    private static bool IsOfTransport(Exception failure) =>
+        failure is IOException or HttpRequestException or OperationCanceledException or InvalidDataException or ObjectDisposedException;
+
+    private void Break(Exception failure)
+    {
+        exchange.Token.ThrowIfCancellationRequested();
+        // A connection that dies after the finish reason changes nothing: the answer is complete.
+        if (!IsFinished) _fault ??= OwnErrors.Cut(failure);
+    }
+
+    /// <summary>The client is gone while upstream is being read: the read has to be over before its buffer is given back.</summary>
+    private async ValueTask AbandonReadAsync(ReadOrTick wait)
+    {
+        await upstream.Cancel.CancelAsync();
+        try
+        {
+            while (!await wait.WaitAsync(long.MaxValue)) continue;
+            wait.EndRead();
+        }
+        catch (Exception failure) when (IsOfTransport(failure))
+        {
+            // What it would have read is of no use to anybody.
         }
     }
 
@@ -168,7 +221,7 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
                 return;
         }
 
-        _lastProgress = _time.GetTimestamp();
+        _lastProgress = _arrived;
         exchange.Repairs.EventNumber++;
         repair.Context.ArrivalMilliseconds = _lastProgress * 1000 / _time.TimestampFrequency;
         if (!e.Usage.IsEmpty) exchange.KeepUsage(e.Usage.In(e.Data.Span));
