@@ -17,6 +17,9 @@ internal sealed class Lifecycle(ProxyRuntime runtime)
     /// <summary>How long a failed stream's error event may take to reach the client before the connection is closed.</summary>
     private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>Above this size a request's work leaves the thread it came in on; see docs/performance.md.</summary>
+    private const int LargeBodyBytes = 64 * 1024;
+
     public Task RunAsync(HttpContext http, ClientDialect dialect) => RunAsync(http, dialect, ServeChatAsync);
 
     /// <summary>The same frame around another kind of work: Accept before it, errors and Settle after it.</summary>
@@ -84,6 +87,9 @@ internal sealed class Lifecycle(ProxyRuntime runtime)
 
     private async Task<ProxyError?> ServeChatAsync(Exchange exchange, ClientDialect dialect)
     {
+        // Reading a large body takes its time, and this may be the thread that serves the sockets of all other streams.
+        if (exchange.Body.Length > LargeBodyBytes) await Task.Yield();
+
         // 2 Parse
         IncomingRequest? incoming = dialect.Parse(exchange, out ProxyError? fault);
         if (incoming is null) return fault;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Net;
 using QwenProxy.Configuration;
 
@@ -75,7 +74,8 @@ internal sealed class UpstreamTransport : IDisposable
             AllowAutoRedirect = false,
             UseCookies = false,
             AutomaticDecompression = DecompressionMethods.None,
-            ActivityHeadersPropagator = DistributedContextPropagator.CreateNoOutputPropagator(),
+            // Null also takes the handler out that would make an Activity of every request; nobody listens to those.
+            ActivityHeadersPropagator = null,
             ConnectTimeout = connectTimeout,
             EnableMultipleHttp2Connections = true,
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(settings.IdleSeconds),
