@@ -27,8 +27,11 @@ public sealed class AgentTests
         await File.WriteAllTextAsync(file, Script, Upstream.Stop);
         try
         {
-            await using Upstream upstream = await Upstream.StartAsync(new SimulatorOptions { Scenario =
-                $"agent?script={Uri.EscapeDataString(file)}&dir=/tmp/w" });
+            await using Upstream upstream = await Upstream.StartAsync(new SimulatorOptions
+            {
+                Scenario =
+                $"agent?script={Uri.EscapeDataString(file)}&dir=/tmp/w"
+            });
             StreamReading one = await upstream.ReadStreamAsync(First);
             Assert.Equal(("look first", "I read it.", "tool_calls"), (one.Reasoning, one.Content, one.Finish));
             Assert.Equal(("Read", """{"file_path":"/tmp/w/a.txt"}"""), (one.Calls[0].Name, one.Calls[0].Arguments));

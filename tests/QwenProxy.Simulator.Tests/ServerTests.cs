@@ -132,8 +132,11 @@ public sealed class ServerTests
     [Fact]
     public async Task Sequence_TakesAStepPerRequestAndStaysOnTheLast()
     {
-        await using Upstream upstream = await Upstream.StartAsync(new SimulatorOptions { Scenario =
-            "sequence:status?code=500|error-429-rate|healthy" });
+        await using Upstream upstream = await Upstream.StartAsync(new SimulatorOptions
+        {
+            Scenario =
+            "sequence:status?code=500|error-429-rate|healthy"
+        });
         List<int> statuses = [];
         for (int i = 0; i < 4; i++)
         {
@@ -193,15 +196,20 @@ public sealed class ServerTests
     public async Task Http2_WorksWithPriorKnowledge()
     {
         await using SimulatorServer server = await SimulatorServer.StartAsync(new SimulatorOptions { Http2 = true }, Upstream.Stop);
-        using HttpClient client = new() { DefaultRequestVersion = HttpVersion.Version20,
-            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using HttpClient client = new()
+        {
+            DefaultRequestVersion = HttpVersion.Version20,
+            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact
+        };
         using HttpResponseMessage response = await client.PostAsync(server.BaseUrl + "/chat/completions", new StringContent(Ask.Stream),
             Upstream.Stop);
         Assert.True(StreamReading.Of(await response.Content.ReadAsByteArrayAsync(Upstream.Stop)).Done);
         Assert.Equal("HTTP/2", server.Requests[0].Protocol);
         HttpRequestMessage cut = new(HttpMethod.Post, server.BaseUrl + "/chat/completions")
         {
-            Content = new StringContent(Ask.Stream), Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+            Content = new StringContent(Ask.Stream),
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
         cut.Headers.Add("x-simulator-scenario", "cut?events=2&how=rst");
         await Assert.ThrowsAnyAsync<HttpRequestException>(() => client.SendAsync(cut, Upstream.Stop));

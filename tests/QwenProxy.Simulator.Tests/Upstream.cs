@@ -11,8 +11,11 @@ internal sealed class Upstream : IAsyncDisposable
     private Upstream(SimulatorServer server)
     {
         Server = server;
-        Client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false }) { BaseAddress = new Uri(server.BaseUrl + "/"),
-            Timeout = Timeout.InfiniteTimeSpan };
+        Client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false })
+        {
+            BaseAddress = new Uri(server.BaseUrl + "/"),
+            Timeout = Timeout.InfiniteTimeSpan
+        };
     }
 
     public SimulatorServer Server { get; }

@@ -15,14 +15,23 @@ public sealed class TokenBrokerFailureTests : IDisposable
 
     private static Dictionary<string, OAuthFault> PassingFaults => new()
     {
-        ["html"] = OAuthFault.Html, ["bad gateway"] = OAuthFault.BadGateway, ["500"] = OAuthFault.ServerError, ["429"] = OAuthFault.RateLimited,
-        ["slow_down"] = OAuthFault.SlowDown429, ["reset"] = OAuthFault.Reset, ["null token"] = OAuthFault.NullToken, ["empty"] = OAuthFault.EmptyOk,
-        ["torn"] = OAuthFault.TornJson, ["error under 200"] = OAuthFault.ErrorUnder200,
+        ["html"] = OAuthFault.Html,
+        ["bad gateway"] = OAuthFault.BadGateway,
+        ["500"] = OAuthFault.ServerError,
+        ["429"] = OAuthFault.RateLimited,
+        ["slow_down"] = OAuthFault.SlowDown429,
+        ["reset"] = OAuthFault.Reset,
+        ["null token"] = OAuthFault.NullToken,
+        ["empty"] = OAuthFault.EmptyOk,
+        ["torn"] = OAuthFault.TornJson,
+        ["error under 200"] = OAuthFault.ErrorUnder200,
     };
 
     private static Dictionary<string, OAuthFault> FinalFaults => new()
     {
-        ["invalid_request"] = OAuthFault.RefusedRequest, ["invalid_grant"] = OAuthFault.RefusedGrant, ["401"] = OAuthFault.RefusedUnder401,
+        ["invalid_request"] = OAuthFault.RefusedRequest,
+        ["invalid_grant"] = OAuthFault.RefusedGrant,
+        ["401"] = OAuthFault.RefusedUnder401,
     };
 
     public void Dispose() => _world.Dispose();

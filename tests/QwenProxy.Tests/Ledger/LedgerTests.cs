@@ -71,8 +71,15 @@ public sealed class LedgerTests : IDisposable
     {
         LedgerEntry full = Entry(new DateTimeOffset(2026, 1, 2, 3, 4, 5, 678, TimeSpan.Zero)) with
         {
-            Client = "alice", ServedModel = "b", Account = "acc", Tokens = new TokenCounts(1, 2, 3, 4, 5), Attempts = 2, Resumes = 1, Status = 200,
-            Duration = TimeSpan.FromMilliseconds(12.5), FirstByte = TimeSpan.FromMilliseconds(2.25),
+            Client = "alice",
+            ServedModel = "b",
+            Account = "acc",
+            Tokens = new TokenCounts(1, 2, 3, 4, 5),
+            Attempts = 2,
+            Resumes = 1,
+            Status = 200,
+            Duration = TimeSpan.FromMilliseconds(12.5),
+            FirstByte = TimeSpan.FromMilliseconds(2.25),
         };
         LedgerEntry bare = Entry(full.Time.AddSeconds(1)) with { End = "client_gone", Status = 499 };
         await WriteAsync(full, bare);
@@ -195,7 +202,11 @@ public sealed class LedgerTests : IDisposable
     private static LedgerEntry Entry(DateTimeOffset time) => new()
     {
         // The file keeps milliseconds.
-        Time = DateTimeOffset.FromUnixTimeMilliseconds(time.ToUnixTimeMilliseconds()), RequestId = "r", Dialect = "openai.chat", AskedModel = "a", End = "complete",
+        Time = DateTimeOffset.FromUnixTimeMilliseconds(time.ToUnixTimeMilliseconds()),
+        RequestId = "r",
+        Dialect = "openai.chat",
+        AskedModel = "a",
+        End = "complete",
     };
 
     private async Task WriteAsync(params LedgerEntry[] entries)
