@@ -24,11 +24,14 @@ internal static class Logging
         }
         else
         {
-            builder.AddProvider(new JsonLineLogger(System.Console.OpenStandardError(), TimeProvider.System));
+            Add(builder, () => new JsonLineLogger(System.Console.OpenStandardError(), TimeProvider.System));
         }
 
         // stdout belongs to data.
         builder.Services.Configure<ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);
-        if (snapshot.Storage.LogToFile) builder.AddProvider(new RollingFileLogger(Path.Combine(snapshot.Storage.DataFolder, "logs", "proxy.log")));
+        if (snapshot.Storage.LogToFile) Add(builder, () => new RollingFileLogger(Path.Combine(snapshot.Storage.DataFolder, "logs", "proxy.log")));
     });
+
+    /// <summary>By a factory, since only what the container made is disposed with it, and the lines of the last moment are written on disposal.</summary>
+    private static void Add(ILoggingBuilder builder, Func<ILoggerProvider> make) => builder.Services.AddSingleton(_ => make());
 }
