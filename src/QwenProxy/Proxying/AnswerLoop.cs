@@ -67,7 +67,7 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
         }
 
         using StreamRepair repair = new(runtime, exchange, incoming.Chat, upstream.Target, _resume.Record(answer), verifier);
-        ProxyError? fault = await new StreamPump(exchange, upstream, repair, answer).RunAsync();
+        ProxyError? fault = await new StreamPump(exchange, upstream, new ChatFrames(exchange, upstream, repair, answer), answer).RunAsync();
         repair.Learn();
         _resume.EndStream(fault);
         return fault;

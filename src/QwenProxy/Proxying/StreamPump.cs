@@ -1,18 +1,15 @@
 using System.Buffers;
 using QwenProxy.Core.Dialects;
-using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
-using QwenProxy.Core.Events;
-using QwenProxy.Core.Repair;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Proxying;
 
 /// <summary>
-/// The only loop that awaits between the first event and the last: read what is there, push each whole frame through the synchronous _chain,
+/// The only loop that awaits between the first event and the last: read what is there, hand on each whole frame to what is synchronous,
 /// flush once nothing more is there. Everything that depends on time (silence, keep-alive, let-go) happens at a tick between reads.
 /// </summary>
-internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, StreamRepair repair, DownstreamAnswer answer)
+internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, StreamFrames frames, DownstreamAnswer answer)
 {
     /// <summary>The longest that a stage may hold text back.</summary>
     private static readonly TimeSpan HoldLimit = TimeSpan.FromMilliseconds(150);
@@ -24,11 +21,6 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
     private const int FlushAtBytes = 16 * 1024;
 
     private readonly TimeProvider _time = exchange.Time;
-    private readonly RepairChain _chain = repair.Chain;
-    private ProxyError? _fault;
-    private ulong _choicesSeen;
-    private ulong _choicesFinished;
-    private bool _done;
     private long _arrived;
     private long _lastProgress;
     private long _lastWrite;
@@ -42,45 +34,27 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
         try
         {
             if (answer.IsStream) exchange.Output.Write(upstream.Preamble);
-            Take(upstream.Event);
+            frames.TakeFirst(Milliseconds(_arrived));
+            NoteProgress();
             while (true)
             {
-                while (!Ended && upstream.Reader.TryRead(out SseFrame frame)) Take(frame);
-                if (upstream.Reader.FrameTooLarge) _fault ??= OwnErrors.ProtocolError($"an event larger than {exchange.Snapshot.Limits.EventBytes / (1024 * 1024)} MiB");
-                if (Ended || !BeginRead(wait)) break;
+                while (!frames.IsEnded && upstream.Reader.TryRead(out SseFrame frame)) Take(frame);
+                if (upstream.Reader.FrameTooLarge) frames.Fail(OwnErrors.ProtocolError($"an event larger than {exchange.Snapshot.Limits.EventBytes / (1024 * 1024)} MiB"));
+                if (frames.IsEnded || !BeginRead(wait)) break;
                 // The read comes first, and only when it has to wait is there a flush: what has come is sent at once, but a full buffer in one piece.
                 if (answer.IsStream && exchange.Output.HasUnflushed && (!wait.ReadDone || exchange.Output.UnflushedBytes >= FlushAtBytes)) await FlushAsync();
                 if (!await EndReadAsync(wait)) break;
             }
 
-            End();
+            frames.End();
             // A whole answer's last bytes go out with the end of the body; before a resume or an error the client gets what there is.
-            if (_fault is not null && answer.IsStream && exchange.Output.HasUnflushed) await FlushAsync();
-            return _fault;
+            if (frames.Fault is not null && answer.IsStream && exchange.Output.HasUnflushed) await FlushAsync();
+            return frames.Fault;
         }
         finally
         {
             if (wait.ReadPending) await AbandonReadAsync(wait);
         }
-    }
-
-    private bool Ended => _fault is not null || _done;
-
-    /// <summary>Every choice that spoke has given its finish reason: what is still to come changes nothing.</summary>
-    private bool IsFinished => _choicesFinished != 0 && _choicesFinished == _choicesSeen;
-
-    private void End()
-    {
-        if (_fault is not null) return;
-        // An end mark without a finish reason ends nothing: the answer may be cut anywhere.
-        if (!IsFinished && !repair.LoopFound)
-        {
-            _fault = OwnErrors.Cut();
-            return;
-        }
-
-        _chain.Finish();
-        if (repair.Verifier is { IsCaughtUp: false }) _fault = OwnErrors.ResumeDiffers();
     }
 
     private async ValueTask FlushAsync()
@@ -139,7 +113,7 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
     {
         exchange.Token.ThrowIfCancellationRequested();
         // A connection that dies after the finish reason changes nothing: the answer is complete.
-        if (!IsFinished) _fault ??= OwnErrors.Cut(failure);
+        if (!frames.IsFinished) frames.Fail(OwnErrors.Cut(failure));
     }
 
     /// <summary>The client is gone while upstream is being read: the read has to be over before its buffer is given back.</summary>
@@ -171,19 +145,19 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
         long now = _time.GetTimestamp();
         if (now >= _letGoAt)
         {
-            _chain.LetGo();
+            frames.LetGo();
             _letGoAt = long.MaxValue;
         }
 
-        if (IsFinished && now - _lastProgress >= Ticks(EndWait))
+        if (frames.IsFinished && now - _lastProgress >= Ticks(EndWait))
         {
             // The answer is complete and only the end marker or a usage report may still come: five seconds are enough for that.
-            _done = true;
+            frames.Done();
             await upstream.Cancel.CancelAsync();
         }
         else if (now - _lastProgress >= Ticks(exchange.Snapshot.Timeouts.Idle))
         {
-            _fault ??= OwnErrors.IdleTimeout(exchange.Snapshot.Timeouts.Idle);
+            frames.Fail(OwnErrors.IdleTimeout(exchange.Snapshot.Timeouts.Idle));
             await upstream.Cancel.CancelAsync();
         }
         else if (!answer.KeepAlive.IsEmpty && !exchange.Output.HasUnflushed && now - _lastWrite >= Ticks(exchange.Snapshot.Timeouts.KeepAlive))
@@ -198,75 +172,21 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
 
     private void Take(in SseFrame frame)
     {
-        ChatEventDecoder.Decode(frame, upstream.Event);
-        Take(upstream.Event);
+        if (frames.Take(frame, Milliseconds(_arrived))) NoteProgress();
     }
 
-    private void Take(ChatEvent e)
+    private void NoteProgress()
     {
-        exchange.CountUpstream(e.Raw.Length);
-        switch (e.Kind)
-        {
-            case EventKind.Silent:
-                if (answer.IsStream) _chain.Push(e);
-                return;
-            case EventKind.Done:
-                _done = true;
-                return;
-            case EventKind.Error:
-                if (!IsFinished) _fault = UpstreamErrorReader.FromStreamEvent(e, exchange.ServedModel);
-                return;
-            case EventKind.Broken:
-                if (!IsFinished) _fault = OwnErrors.ProtocolError("an event that is not JSON");
-                return;
-        }
-
         _lastProgress = _arrived;
-        exchange.Repairs.EventNumber++;
-        repair.Context.ArrivalMilliseconds = _lastProgress * 1000 / _time.TimestampFrequency;
-        if (!e.Usage.IsEmpty) exchange.KeepUsage(e.Usage.In(e.Data.Span));
-        if (FailedFinish(e)) return;
-        _chain.Push(e);
-        if (repair.LoopFound) _done = true;
-        if (repair.Verifier is { Mismatch: not null }) _fault = OwnErrors.ResumeDiffers();
-        if (!_chain.IsHolding) _letGoAt = long.MaxValue;
+        if (!frames.IsHolding) _letGoAt = long.MaxValue;
         else if (_letGoAt == long.MaxValue) _letGoAt = _lastProgress + Ticks(HoldLimit);
     }
 
-    /// <summary>Notes finish reasons; <c>error_finish</c> is an internal gateway's way to report a failure as text.</summary>
-    private bool FailedFinish(ChatEvent e)
-    {
-        foreach (ref readonly EventPart part in e.Parts)
-        {
-            ulong choice = 1UL << (part.Choice & 63);
-            _choicesSeen |= choice;
-            if (part.Kind != PartKind.Finish) continue;
-            ReadOnlySpan<byte> reason = part.Value.In(e.Data.Span);
-            if (reason.SequenceEqual("\"error_finish\""u8) || reason.SequenceEqual("\"error\""u8))
-            {
-                _fault = OwnErrors.FailedFinish(TextOf(e));
-                return true;
-            }
-
-            _choicesFinished |= choice;
-        }
-
-        return false;
-    }
-
-    private static string TextOf(ChatEvent e)
-    {
-        foreach (ref readonly EventPart part in e.Parts)
-        {
-            if (part.Kind == PartKind.Content) return e.PlainString(part.Value);
-        }
-
-        return "";
-    }
+    private long Milliseconds(long timestamp) => timestamp * 1000 / _time.TimestampFrequency;
 
     private void TakeLast()
     {
-        while (!Ended && upstream.Reader.TryRead(out SseFrame frame)) Take(frame);
-        if (!Ended && upstream.Reader.TryReadLast(out SseFrame last)) Take(last);
+        while (!frames.IsEnded && upstream.Reader.TryRead(out SseFrame frame)) Take(frame);
+        if (!frames.IsEnded && upstream.Reader.TryReadLast(out SseFrame last)) Take(last);
     }
 }

@@ -1,0 +1,105 @@
+using QwenProxy.Core.Dialects;
+using QwenProxy.Core.Dialects.OpenAIChat;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Events;
+using QwenProxy.Core.Repair;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>9 Decode, 10 Repair and 11 Encode of a chat stream: each event goes through the synchronous chain to the client's encoder.</summary>
+internal sealed class ChatFrames(Exchange exchange, UpstreamStream upstream, StreamRepair repair, DownstreamAnswer answer) : StreamFrames
+{
+    private readonly RepairChain _chain = repair.Chain;
+    private ulong _choicesSeen;
+    private ulong _choicesFinished;
+
+    /// <summary>Every choice that spoke has given its finish reason.</summary>
+    public override bool IsFinished => _choicesFinished != 0 && _choicesFinished == _choicesSeen;
+
+    public override bool IsHolding => _chain.IsHolding;
+
+    public override void TakeFirst(long now) => Take(upstream.Event, now);
+
+    public override bool Take(in SseFrame frame, long now)
+    {
+        ChatEventDecoder.Decode(frame, upstream.Event);
+        return Take(upstream.Event, now);
+    }
+
+    public override void LetGo() => _chain.LetGo();
+
+    public override void End()
+    {
+        if (Fault is not null) return;
+        // An end mark without a finish reason ends nothing: the answer may be cut anywhere.
+        if (!IsFinished && !repair.LoopFound)
+        {
+            Fail(OwnErrors.Cut());
+            return;
+        }
+
+        _chain.Finish();
+        if (repair.Verifier is { IsCaughtUp: false }) Fail(OwnErrors.ResumeDiffers());
+    }
+
+    private bool Take(ChatEvent e, long now)
+    {
+        exchange.CountUpstream(e.Raw.Length);
+        switch (e.Kind)
+        {
+            case EventKind.Silent:
+                if (answer.IsStream) _chain.Push(e);
+                return false;
+            case EventKind.Done:
+                Done();
+                return false;
+            case EventKind.Error:
+                if (!IsFinished) Fail(UpstreamErrorReader.FromStreamEvent(e, exchange.ServedModel));
+                return false;
+            case EventKind.Broken:
+                if (!IsFinished) Fail(OwnErrors.ProtocolError("an event that is not JSON"));
+                return false;
+        }
+
+        exchange.Repairs.EventNumber++;
+        repair.Context.ArrivalMilliseconds = now;
+        if (!e.Usage.IsEmpty) exchange.KeepUsage(e.Usage.In(e.Data.Span));
+        if (FailedFinish(e)) return true;
+        _chain.Push(e);
+        if (repair.LoopFound) Done();
+        if (repair.Verifier is { Mismatch: not null }) Fail(OwnErrors.ResumeDiffers());
+        return true;
+    }
+
+    /// <summary>Notes finish reasons; <c>error_finish</c> is an internal gateway's way to report a failure as text.</summary>
+    private bool FailedFinish(ChatEvent e)
+    {
+        foreach (ref readonly EventPart part in e.Parts)
+        {
+            ulong choice = 1UL << (part.Choice & 63);
+            _choicesSeen |= choice;
+            if (part.Kind != PartKind.Finish) continue;
+            ReadOnlySpan<byte> reason = part.Value.In(e.Data.Span);
+            if (reason.SequenceEqual("\"error_finish\""u8) || reason.SequenceEqual("\"error\""u8))
+            {
+                Fail(OwnErrors.FailedFinish(TextOf(e)));
+                return true;
+            }
+
+            _choicesFinished |= choice;
+        }
+
+        return false;
+    }
+
+    private static string TextOf(ChatEvent e)
+    {
+        foreach (ref readonly EventPart part in e.Parts)
+        {
+            if (part.Kind == PartKind.Content) return e.PlainString(part.Value);
+        }
+
+        return "";
+    }
+}
