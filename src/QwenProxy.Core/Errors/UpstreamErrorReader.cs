@@ -29,10 +29,13 @@ public static class UpstreamErrorReader
     }
 
     /// <summary>An error event inside a stream. Its status is that of <c>:HTTP_STATUS</c>, else of its code, else of its kind.</summary>
-    public static ProxyError FromStreamEvent(ChatEvent chatEvent, string? model = null)
+    public static ProxyError FromStreamEvent(ChatEvent chatEvent, string? model = null) => FromStreamEvent(chatEvent.Data.Span, chatEvent.HttpStatus, model);
+
+    /// <inheritdoc cref="FromStreamEvent(ChatEvent, string?)"/>
+    public static ProxyError FromStreamEvent(ReadOnlySpan<byte> data, int httpStatus, string? model)
     {
-        ErrorBody read = ErrorBody.Read(chatEvent.Data.Span);
-        if (chatEvent.HttpStatus is >= 400 and <= 599) read = read with { Status = chatEvent.HttpStatus };
+        ErrorBody read = ErrorBody.Read(data);
+        if (httpStatus is >= 400 and <= 599) read = read with { Status = httpStatus };
         FaultKind kind = ErrorClassifier.Classify(read.Status, read);
         ProxyError error = Build(kind, read.Status, read);
         return error with { Fix = ErrorFixes.For(error, read.Shape, model) };

@@ -8,7 +8,7 @@ namespace QwenProxy.Configuration;
 internal sealed class AccountReader(LoadContext context, string qwenHome)
 {
     public static readonly string[] Keys =
-        ["name", "kind", "baseUrl", "apiKey", "credentials", "profile", "models", "priority", "headers", "disabled"];
+        ["name", "kind", "baseUrl", "apiKey", "credentials", "profile", "models", "priority", "headers", "native", "disabled"];
 
     /// <summary>Headers that frame the message or name its addressee; a wrong one would break the request or lead it astray.</summary>
     private static readonly string[] s_refusedHeaders =
@@ -45,6 +45,7 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
         ImmutableArray<string> models = ReadModels(node.Find("models"), path + ".models");
         int priority = ReadPriority(node.Find("priority"), path + ".priority");
         ImmutableArray<KeyValuePair<string, string>> headers = ReadHeaders(node.Find("headers"), path + ".headers");
+        bool native = node.Find("native") is not { } written || ReadBoolean(written, path + ".native");
         Secret? key = kind == AccountKind.ApiKey ? SecretReader.FromNode(context, node.Find("apiKey"), path + ".apiKey") : null;
         string? credentials = kind == AccountKind.QwenOAuth ? ReadCredentials(node.Find("credentials"), name, path) : null;
         CheckKind(node, kind, path);
@@ -62,6 +63,7 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
             Models = models,
             Priority = priority,
             Headers = headers,
+            Native = native,
         };
     }
 

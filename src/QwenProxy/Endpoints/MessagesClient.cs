@@ -38,6 +38,7 @@ internal sealed class MessagesClient(ProxyRuntime runtime) : ClientDialect
         };
         return new IncomingRequest(chat, request.Stream, output => request.Stream ? new MessagesStreamAnswer(output, answer) : new MessagesWholeAnswer(output, answer))
         {
+            Native = NativeMessages.Of(exchange.Body.Memory, request, options.RemoveBillingBlock),
             Thinking = WishOf(request.Thinking),
             Notes = [.. request.Dropped.Select(d => "dropped " + d), .. request.QuirksApplied],
         };

@@ -27,6 +27,7 @@ internal sealed class ResponsesClient(ProxyRuntime runtime) : ClientDialect
         ResponsesAnswerOptions answer = new() { Request = request, NewId = () => runtime.NewId(""), Clock = runtime.Time, Store = _store, Client = client };
         return new IncomingRequest(chat, request.Stream, output => request.Stream ? new ResponsesStreamAnswer(output, answer) : new ResponsesWholeAnswer(output, answer))
         {
+            Native = NativeResponses.Of(exchange.Body.Memory, request),
             Notes = [.. request.Dropped.Select(d => "dropped " + d)],
         };
     }

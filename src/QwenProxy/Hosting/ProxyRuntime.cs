@@ -63,6 +63,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     /// <summary>Where settled requests are written down; null without a data folder.</summary>
     public LedgerWriter? Ledger { get; }
 
+    /// <summary>Upstreams that do not speak what their profile says they do.</summary>
+    public NativeEndpoints NativeEndpoints { get; } = new();
+
     /// <summary>The last raw upstream streams, where the configuration keeps some.</summary>
     public CaptureStore Captures { get; }
 
@@ -85,6 +88,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public void Apply(ProxySnapshot snapshot)
     {
         Authorizer.Apply(snapshot);
+        NativeEndpoints.Forget();
         _snapshot = snapshot;
         Router.Apply(snapshot);
     }

@@ -13,7 +13,7 @@ internal static partial class RequestLog
         EventId = 1,
         Level = LogLevel.Information,
         Message = "{method} {path} {status} {end} model={model} served={served} account={account} client={client} address={address} agent={agent} "
-            + "stream={stream} attempts={attempts} resumes={resumes} requestBytes={requestBytes} responseBytes={responseBytes} upstreamBytes={upstreamBytes} "
+            + "stream={stream} native={native} attempts={attempts} resumes={resumes} requestBytes={requestBytes} responseBytes={responseBytes} upstreamBytes={upstreamBytes} "
             + "ttfbMs={ttfbMs} durationMs={durationMs} inputTokens={inputTokens} outputTokens={outputTokens} request={requestId}")]
     public static partial void Request(
         ILogger logger,
@@ -28,6 +28,7 @@ internal static partial class RequestLog
         string address,
         string agent,
         bool stream,
+        bool native,
         int attempts,
         int resumes,
         long requestBytes,

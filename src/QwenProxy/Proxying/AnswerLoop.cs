@@ -28,8 +28,9 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
             if (outcome.Answer is not { } upstream) return broken ?? outcome.Error;
             using (upstream)
             {
+                if (upstream.Native is { } native) answer = Take(native);
                 Commit(upstream, answer);
-                ProxyError? fault = await PumpAsync(upstream, answer);
+                ProxyError? fault = upstream.Native is null ? await PumpAsync(upstream, answer) : await PumpNativeAsync(upstream, answer);
                 if (fault is null)
                 {
                     route.Succeeded();
@@ -39,6 +40,7 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
                 }
 
                 route.Failed(fault);
+                if (upstream.Native is not null) return fault;
                 if (answer.IsStream)
                 {
                     // What broke first is what the client is told when nothing mends it.
@@ -78,8 +80,34 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
     {
         UpstreamCall call = new(runtime, exchange, incoming);
         TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
+        if (NativeUrl(target) is { } url)
+        {
+            AttemptOutcome<UpstreamStream> outcome = await call.SendNativeAsync(target, incoming.Native!, url, deadline);
+            if (outcome.Error is not { } error || !NativeEndpoints.IsMissing(error)) return outcome;
+            outcome = await call.SendAsync(target, call.Adapt(target), deadline);
+            if (outcome.Answer is not null) runtime.NativeEndpoints.NoteMissing(url);
+            return outcome;
+        }
+
         return _resume.IsResuming ? await _resume.SendAsync(call, target, deadline) : await call.SendAsync(target, call.Adapt(target), deadline);
     }
+
+    /// <summary>Where this attempt can be made in the client's own dialect; null when it has to be translated.</summary>
+    private Uri? NativeUrl(AttemptTarget target)
+    {
+        if (_resume.IsResuming || !target.Account.Native || incoming.Native?.UrlAt(target.Account.Profile, target.BaseUrl) is not { } url) return null;
+        return runtime.NativeEndpoints.MayAsk(url) ? url : null;
+    }
+
+    private NativeAnswer Take(NativeAnswer native)
+    {
+        exchange.Answer?.Dispose();
+        exchange.Answer = native;
+        return native;
+    }
+
+    private async Task<ProxyError?> PumpNativeAsync(UpstreamStream upstream, DownstreamAnswer answer) =>
+        await new StreamPump(exchange, upstream, new NativeFrames(exchange, upstream, upstream.Native!), answer).RunAsync();
 
     private DownstreamAnswer NewAnswer(PooledBytes? whole)
     {

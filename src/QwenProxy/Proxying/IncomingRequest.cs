@@ -14,6 +14,9 @@ internal sealed record IncomingRequest(ChatRequest Chat, bool Stream, Func<IBuff
     /// <summary>The query string that goes upstream, with its question mark; a translated request has none.</summary>
     public string Query { get; init; } = "";
 
+    /// <summary>The request as it came, for an upstream that speaks the client's dialect; null when it has to be translated.</summary>
+    public NativeRequest? Native { get; init; }
+
     /// <summary>What a translated request wants of thinking; null leaves the request's own fields as they are.</summary>
     public ThinkingWish? Thinking { get; init; }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Core.Repair;
@@ -38,7 +39,7 @@ internal static class Settlement
             AskedModel = Printable(exchange.AskedModel),
             ServedModel = exchange.ServedModel is { } served ? Printable(served) : null,
             Account = exchange.Account,
-            Tokens = TokenCounts.Read(exchange.Usage.Span),
+            Tokens = exchange.Answer is NativeAnswer native ? native.Tokens : TokenCounts.Read(exchange.Usage.Span),
             Attempts = exchange.Attempts,
             Resumes = exchange.Resumes,
             Status = error is { Kind: FaultKind.ClientGone } ? 499 : response.HasStarted || error is null ? response.StatusCode : error.Status,
@@ -64,6 +65,7 @@ internal static class Settlement
             http.Connection.RemoteIpAddress?.ToString() ?? "-",
             Printable(http.Request.Headers.UserAgent.ToString()),
             exchange.IsStreaming,
+            exchange.Answer is NativeAnswer,
             entry.Attempts,
             entry.Resumes,
             exchange.Body.Length,

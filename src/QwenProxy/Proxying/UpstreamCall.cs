@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Net;
+using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
@@ -35,9 +36,16 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
     }
 
     /// <summary>Sends and waits for the first event, at most <paramref name="firstToken"/>.</summary>
-    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, ChatRequest chat, TimeSpan firstToken)
+    public Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, ChatRequest chat, TimeSpan firstToken) =>
+        SendAsync(target, BuildRequest(target, chat), native: null, firstToken);
+
+    /// <summary>As <see cref="SendAsync(AttemptTarget, ChatRequest, TimeSpan)"/>, in the client's own dialect.</summary>
+    public Task<AttemptOutcome<UpstreamStream>> SendNativeAsync(AttemptTarget target, NativeRequest native, Uri url, TimeSpan firstToken) =>
+        SendAsync(target, NewRequest(target, url + exchange.Http.Request.QueryString.Value, native.Body, native.ForUpstream(target.Ask.Model)), native, firstToken);
+
+    private async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, HttpRequestMessage message, NativeRequest? native, TimeSpan firstToken)
     {
-        using HttpRequestMessage request = BuildRequest(target, chat);
+        using HttpRequestMessage request = message;
         CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(exchange.Token);
         Deadline deadline = new(exchange.Time, firstToken, cancel);
         HttpResponseMessage? response = null;
@@ -45,7 +53,7 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
         try
         {
             response = await runtime.Transport.SendAsync(request, exchange.Snapshot, cancel.Token);
-            AttemptOutcome<UpstreamStream> outcome = await ReadAnswerAsync(response, target, cancel);
+            AttemptOutcome<UpstreamStream> outcome = await ReadAnswerAsync(response, target, native, cancel);
             begun = outcome.Answer;
             return outcome;
         }
@@ -87,11 +95,16 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
     private HttpRequestMessage BuildRequest(AttemptTarget target, ChatRequest chat)
     {
         JsonSplice splice = chat.ForUpstream(target.Ask.Model, stream: true, includeUsage: target.Account.Profile.SupportsStreamOptions);
-        HttpRequestMessage request = new(HttpMethod.Post, target.Url("/chat/completions" + incoming.Query))
+        return NewRequest(target, target.Url("/chat/completions" + incoming.Query), chat.Body, splice);
+    }
+
+    private HttpRequestMessage NewRequest(AttemptTarget target, string url, ReadOnlyMemory<byte> body, JsonSplice splice)
+    {
+        HttpRequestMessage request = new(HttpMethod.Post, url)
         {
             Version = HttpVersion.Version11,
             VersionPolicy = HttpVersionPolicy.RequestVersionOrHigher,
-            Content = new SplicedContent(chat.Body, splice, "application/json"),
+            Content = new SplicedContent(body, splice, "application/json"),
         };
         request.Headers.TryAddWithoutValidation("Accept", "text/event-stream");
         HeaderAllowList.CopyToUpstream(exchange.Http.Request, request);
@@ -99,12 +112,14 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
         return request;
     }
 
-    private async Task<AttemptOutcome<UpstreamStream>> ReadAnswerAsync(HttpResponseMessage response, AttemptTarget target, CancellationTokenSource cancel)
+    private async Task<AttemptOutcome<UpstreamStream>> ReadAnswerAsync(
+        HttpResponseMessage response, AttemptTarget target, NativeRequest? native, CancellationTokenSource cancel)
     {
         Stream body = await OpenBodyAsync(response, cancel.Token);
         if (response.StatusCode != HttpStatusCode.OK && (int)response.StatusCode is < 200 or > 299) return await ReadErrorAsync(response, body, cancel.Token);
         SseFrameReader reader = new(exchange.Snapshot.Limits.EventBytes);
         ChatEvent first = new();
+        NativeAnswer? answer = native?.CreateAnswer(exchange.Output);
         bool keep = false;
         try
         {
@@ -112,15 +127,16 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
             if (type is not null && !type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase))
             {
                 reader.Dispose();
-                return await ReadWholeAsync(response, target, body, cancel);
+                return native is null ? await ReadWholeAsync(response, target, body, cancel) : OwnErrors.NotAStream(type);
             }
 
-            body = runtime.Captures.Tee(body, exchange.Snapshot.Storage, exchange.RequestId, target.Account.Profile.Name);
+            // What replay reads are chat streams.
+            if (native is null) body = runtime.Captures.Tee(body, exchange.Snapshot.Storage, exchange.RequestId, target.Account.Profile.Name);
             using PooledBytes silent = new(256);
-            ProxyError? fault = await ReadFirstEventAsync(response, body, reader, first, silent, cancel.Token);
+            ProxyError? fault = await ReadFirstEventAsync(response, body, reader, frame => ReadFirst(frame, first, answer, silent), silent, cancel.Token);
             if (fault is not null) return fault;
             keep = true;
-            return new UpstreamStream(response, target, body, reader, first, cancel) { Preamble = silent.Span.ToArray() };
+            return new UpstreamStream(response, target, body, reader, first, cancel) { Preamble = silent.Span.ToArray(), Native = answer };
         }
         finally
         {
@@ -128,13 +144,15 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
             {
                 reader.Dispose();
                 first.Dispose();
+                answer?.Dispose();
                 await body.DisposeAsync();
             }
         }
     }
 
+    /// <summary>Reads until <paramref name="take"/> knows more than that nothing was said.</summary>
     private async Task<ProxyError?> ReadFirstEventAsync(
-        HttpResponseMessage response, Stream body, SseFrameReader reader, ChatEvent first, PooledBytes silent, CancellationToken cancellationToken)
+        HttpResponseMessage response, Stream body, SseFrameReader reader, Func<SseFrame, FirstFrame> take, PooledBytes silent, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -142,22 +160,30 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
             reader.Advance(read);
             while (reader.TryRead(out SseFrame frame) || (read == 0 && reader.TryReadLast(out frame)))
             {
-                ChatEventDecoder.Decode(frame, first);
-                switch (first.Kind)
-                {
-                    case EventKind.Chunk: return null;
-                    case EventKind.Error: return UpstreamErrorReader.FromStreamEvent(first, exchange.ServedModel);
-                    case EventKind.Broken: return OwnErrors.ProtocolError("a first event that is not JSON");
-                    case EventKind.Done: return OwnErrors.ProtocolError("an answer with no event in it");
-                    case EventKind.Silent:
-                        if (silent.Length < MaxPreambleBytes) silent.Write(frame.Raw.Span);
-                        break;
-                }
+                FirstFrame said = take(frame);
+                if (said.Fault is not null || said.Begun) return said.Fault;
             }
 
             if (reader.FrameTooLarge) return OwnErrors.ProtocolError($"an event larger than {exchange.Snapshot.Limits.EventBytes / (1024 * 1024)} MiB");
             if (read == 0) return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), silent.Span, exchange.ServedModel, exchange.Time.GetUtcNow());
         }
+    }
+
+    private FirstFrame ReadFirst(SseFrame frame, ChatEvent first, NativeAnswer? native, PooledBytes silent)
+    {
+        if (native is null) ChatEventDecoder.Decode(frame, first);
+        EventKind kind = native?.Read(frame) ?? first.Kind;
+        ReadOnlyMemory<byte> error = native?.ErrorText ?? first.Data;
+        switch (kind)
+        {
+            case EventKind.Error: return new(false, UpstreamErrorReader.FromStreamEvent(error.Span, frame.HttpStatus, exchange.ServedModel));
+            case EventKind.Broken: return new(false, OwnErrors.ProtocolError(native is null ? "a first event that is not JSON" : "a first event that is none of the dialect's"));
+            case EventKind.Done: return new(false, OwnErrors.ProtocolError("an answer with no event in it"));
+        }
+
+        bool begun = kind == EventKind.Chunk;
+        if (begun ? native is not null : silent.Length < MaxPreambleBytes) silent.Write(frame.Raw.Span);
+        return new(begun, null);
     }
 
     private async Task<ProxyError> ReadErrorAsync(HttpResponseMessage response, Stream body, CancellationToken cancellationToken)
@@ -181,7 +207,7 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
         SseFrameReader reader = new(sse.Length, sse.Length);
         ChatEvent first = new();
         using PooledBytes silent = new();
-        ProxyError? fault = await ReadFirstEventAsync(response, stream, reader, first, silent, cancel.Token);
+        ProxyError? fault = await ReadFirstEventAsync(response, stream, reader, frame => ReadFirst(frame, first, native: null, silent), silent, cancel.Token);
         if (fault is null) return new UpstreamStream(response, target, stream, reader, first, cancel);
         reader.Dispose();
         first.Dispose();
@@ -200,4 +226,7 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
 
         return false;
     }
+
+    /// <summary>What a frame before Commit came to: nothing yet, the answer's beginning, or the attempt's end.</summary>
+    private readonly record struct FirstFrame(bool Begun, ProxyError? Fault);
 }

@@ -1,3 +1,4 @@
+using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Events;
 using QwenProxy.Wire;
 
@@ -19,8 +20,11 @@ internal sealed class UpstreamStream(
     /// <summary>The event that is decoded into for the whole stream.</summary>
     public ChatEvent Event => firstEvent;
 
-    /// <summary>Comments that came before the first event, to be passed on with it.</summary>
+    /// <summary>Comments that came before the first event, to be passed on with it; on a native stream the first event too.</summary>
     public byte[] Preamble { get; init; } = [];
+
+    /// <summary>Not null when upstream answers in the client's own dialect.</summary>
+    public NativeAnswer? Native { get; init; }
 
     /// <summary>Cancels every read and the request itself.</summary>
     public CancellationTokenSource Cancel => cancel;

@@ -12,6 +12,33 @@ internal static class BillingBlock
 
     private static ReadOnlySpan<byte> Opening => "x-anthropic-billing-header:"u8;
 
+    /// <summary>Where that text stands in a whole request, with the comma behind it; empty when there is none.</summary>
+    public static ByteRange Find(ReadOnlySpan<byte> body)
+    {
+        ByteRange system = default;
+        JsonScanner members = new(body);
+        while (members.MoveNext())
+        {
+            if (members.NameIs("system"u8)) system = members.Value;
+        }
+
+        ReadOnlySpan<byte> value = system.In(body);
+        if (JsonField.IsString(value))
+        {
+            ReadOnlySpan<byte> text = JsonField.Inside(value);
+            if (!text.StartsWith(Opening)) return default;
+            int lineEnd = text.IndexOf("\\n"u8);
+            return new ByteRange(system.Start + 1, lineEnd < 0 ? text.Length : lineEnd + 2);
+        }
+
+        if (!JsonField.IsArray(value)) return default;
+        JsonScanner blocks = new(value);
+        if (!blocks.MoveNext() || !JsonField.Inside(JsonField.Find(blocks.Value.In(value), "text"u8)).StartsWith(Opening)) return default;
+        ByteRange first = blocks.Value;
+        int end = blocks.MoveNext() ? blocks.Value.Start : first.End;
+        return new ByteRange(system.Start + first.Start, end - first.Start);
+    }
+
     /// <summary>Reads <c>system</c> without that text: a whole first block, or the first line of a string.</summary>
     public static bool ReadWithout(ReadOnlySpan<byte> system, ContentParts into, Translation translation)
     {

@@ -7,10 +7,9 @@ namespace QwenProxy.Core.Dialects.AnthropicMessages;
 /// <summary>Anthropic Messages, streamed: <c>message_start</c>, blocks with rising index, <c>message_delta</c>, <c>message_stop</c>.</summary>
 public sealed class MessagesStreamAnswer(IBufferWriter<byte> output, MessagesAnswerOptions options) : DownstreamAnswer
 {
-    private static readonly byte[] KeepAliveBytes = SseBlockWriter.PingEvent.ToArray();
     private readonly BlockSequence _blocks = new(new SseBlockWriter(output), options);
 
-    public override ReadOnlyMemory<byte> KeepAlive => KeepAliveBytes;
+    public override ReadOnlyMemory<byte> KeepAlive => SseBlockWriter.KeepAlive;
 
     public override bool IsStream => true;
 
@@ -18,12 +17,7 @@ public sealed class MessagesStreamAnswer(IBufferWriter<byte> output, MessagesAns
 
     public override void Finish() => _blocks.Finish();
 
-    public override void WriteError(ProxyError error)
-    {
-        output.Write("event: error\ndata: "u8);
-        output.Write(MessagesErrors.Write(error));
-        output.Write("\n\n"u8);
-    }
+    public override void WriteError(ProxyError error) => MessagesErrors.WriteEvent(error, output);
 
     public override void PinId(byte[] idToken) => _blocks.PinId(idToken);
 

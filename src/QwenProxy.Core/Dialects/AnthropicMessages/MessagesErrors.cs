@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using QwenProxy.Core.Errors;
 using QwenProxy.Wire;
@@ -14,6 +15,14 @@ public static class MessagesErrors
     public const string ThreadUnsupported = "thread_unsupported_request";
 
     private const string TooLong = "prompt is too long";
+
+    /// <summary>The event that ends a failed stream.</summary>
+    public static void WriteEvent(ProxyError error, IBufferWriter<byte> output)
+    {
+        output.Write("event: error\ndata: "u8);
+        output.Write(Write(error));
+        output.Write("\n\n"u8);
+    }
 
     public static byte[] Write(ProxyError error)
     {

@@ -8,6 +8,9 @@ namespace QwenProxy.Core.Dialects.AnthropicMessages;
 /// <summary>Blocks as Anthropic's stream events. A delta is three copies: what stands around its text is the same for a whole block.</summary>
 internal sealed class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
 {
+    /// <summary>What a waiting client is sent.</summary>
+    public static readonly ReadOnlyMemory<byte> KeepAlive = PingEvent.ToArray();
+
     private readonly PooledBytes _deltaStart = new(256);
     private int _index;
 

@@ -16,6 +16,9 @@ internal static class ThinkingSignature
     /// <summary>Thinking longer than this is not carried: the client would send it back with every turn.</summary>
     public const int MaxCarriedBytes = 64 * 1024;
 
+    /// <summary>How any of these signatures begins as a JSON string.</summary>
+    public static ReadOnlySpan<byte> Mark => "\"qp1"u8;
+
     private const int DigestBytes = 18;
     private const string DigestPrefix = "qp1.";
     private const string CarryPrefix = "qp1t.";

@@ -9,6 +9,9 @@ namespace QwenProxy.Core.Dialects.OpenAIResponses;
 /// </summary>
 internal static class ReasoningEnvelope
 {
+    /// <summary>How any of them begins as a JSON string.</summary>
+    public static ReadOnlySpan<byte> Mark => "\"qp1:"u8;
+
     private const string Version = "qp1:";
 
     public static string Seal(ReadOnlySpan<byte> utf8) => Version + Convert.ToBase64String(utf8);

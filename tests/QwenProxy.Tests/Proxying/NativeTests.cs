@@ -1,0 +1,247 @@
+using System.Text;
+using System.Text.Json;
+using QwenProxy.Configuration;
+using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Catalogue;
+using QwenProxy.Simulator;
+using QwenProxy.Tests.Support;
+
+namespace QwenProxy.Tests.Proxying;
+
+/// <summary>An upstream that speaks the client's dialect: what it sends reaches the client as it came, and what breaks is told.</summary>
+public sealed class NativeTests
+{
+    private const string Start = """
+        event: message_start
+        data: {"type":"message_start","message":{"id":"msg_up","type":"message","role":"assistant","model":"qwen3.7-plus","content":[],"usage":{"input_tokens":10,"cache_read_input_tokens":5,"output_tokens":1}}}
+
+
+        """;
+
+    private const string Rest = """
+        event: content_block_start
+        data: {"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}
+
+        : upstream comment
+
+        event: content_block_delta
+        data: {"index":0, "type":"content_block_delta","delta":{"type":"signature_delta","signature":"theirs"},"unknown":1.50}
+
+        event: ping
+        data: {"type":"ping"}
+
+        event: content_block_stop
+        data: {"type":"content_block_stop","index":0}
+
+
+        """;
+
+    private const string End = """
+        event: message_delta
+        data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":7}}
+
+        event: message_stop
+        data: {"type":"message_stop"}
+
+
+        """;
+
+    private const string Created = """
+        event: response.created
+        data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_up","object":"response","status":"in_progress","error":null,"output":[]}}
+
+        event: response.output_text.delta
+        data: {"type":"response.output_text.delta","sequence_number":1,"item_id":"m","delta":"Hi"}
+
+
+        """;
+
+    private const string Completed = """
+        event: response.completed
+        data: {"type":"response.completed","sequence_number":2,"response":{"id":"resp_up","status":"completed","usage":{"input_tokens":9,"output_tokens":3,"input_tokens_details":{"cached_tokens":4}}}}
+
+
+        """;
+
+    private const string StatelessResponse = """{"model":"up/qwen3.7-plus","stream":true,"store":false,"input":"hi","tools":[{"type":"function","name":"f","parameters":{}}]}""";
+
+    [Fact]
+    public async Task Messages_PassThroughByteForByteInEveryCut()
+    {
+        byte[] sent = Encoding.UTF8.GetBytes(Start + Rest + End);
+        int cut = 0;
+        await using RawUpstream upstream = new(async exchange =>
+        {
+            await exchange.SendAsync(RawUpstream.Sse(""));
+            await exchange.SendAsync(sent.AsMemory(0, cut));
+            await exchange.SendAsync(sent.AsMemory(cut));
+        });
+        await using RunningProxy proxy = await StartAsync(upstream);
+        for (cut = 0; cut < sent.Length; cut += 13)
+        {
+            using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Messages, stream: true), "/v1/messages?beta=true");
+            (string text, bool orderly) = await RunningProxy.ReadAsync(response);
+            Assert.True(orderly);
+            Assert.Equal(Start + Rest + End, text);
+        }
+
+        Assert.All(upstream.Requests, r => Assert.Equal("POST /apps/anthropic/v1/messages?beta=true HTTP/1.1", r.RequestLine));
+        Assert.Contains(proxy.Log.Lines, l => l.Contains("native=True", StringComparison.Ordinal) && l.Contains("inputTokens=15 outputTokens=7", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Request_GoesAsItCame_ButForTheModelAndTheBillingText()
+    {
+        await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(Start + End));
+        await using RunningProxy proxy = await StartAsync(upstream);
+        const string asked = """{ "stream":true, "x":1.50, "system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=2; "}, {"type":"text","text":"Be \u00e9"}],"model":"up/qwen3.7-plus","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}""";
+        const string wanted = """{ "stream":true, "x":1.50, "system":[{"type":"text","text":"Be \u00e9"}],"model":"qwen3.7-plus","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}""";
+        HttpRequestMessage request = new(HttpMethod.Post, "/v1/messages") { Content = RunningProxy.Json(asked) };
+        request.Headers.Add("anthropic-version", "2023-06-01");
+        request.Headers.Add("x-api-key", "client-key");
+        using HttpResponseMessage response = await proxy.Client.SendAsync(request);
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+        RawExchange seen = Assert.Single(upstream.Requests);
+        Assert.Equal(wanted, seen.BodyText);
+        Assert.Equal("2023-06-01", seen.Header("anthropic-version"));
+        Assert.Equal("Bearer key-of-up", seen.Header("authorization"));
+        Assert.Null(seen.Header("x-api-key"));
+    }
+
+    [Fact]
+    public async Task Responses_PassThroughByteForByte()
+    {
+        await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(Created + Completed));
+        await using RunningProxy proxy = await StartAsync(upstream);
+        using HttpResponseMessage response = await proxy.PostAsync(StatelessResponse, "/v1/responses");
+        Assert.Equal(Created + Completed, await response.Content.ReadAsStringAsync());
+        RawExchange seen = Assert.Single(upstream.Requests);
+        Assert.Equal(StatelessResponse.Replace("up/", "", StringComparison.Ordinal), seen.BodyText);
+        Assert.Equal("POST /api/v2/apps/protocols/compatible-mode/v1/responses HTTP/1.1", seen.RequestLine);
+        Assert.Contains(proxy.Log.Lines, l => l.Contains("native=True", StringComparison.Ordinal) && l.Contains("inputTokens=9 outputTokens=3", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(Start + Rest, "cut")]
+    [InlineData(Start + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}\n\n" + End, "overloaded")]
+    [InlineData(Start + "data: {\"type\":\"content_block_delta\",\n\n" + End, "protocol_error")]
+    public async Task MessagesThatBreak_EndInOneErrorAndAClosedConnection(string sent, string kind)
+    {
+        await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(sent));
+        await using RunningProxy proxy = await StartAsync(upstream);
+        using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Messages, stream: true), "/v1/messages");
+        (string text, bool orderly) = await RunningProxy.ReadAsync(response);
+        Assert.False(orderly);
+        Assert.StartsWith(Start, text, StringComparison.Ordinal);
+        Assert.DoesNotContain("message_stop", text, StringComparison.Ordinal);
+        Assert.Equal(2, text.Split("event: error\n").Length);
+        Assert.Contains(proxy.Log.Lines, l => l.Contains($" {kind} ", StringComparison.Ordinal));
+        Assert.Single(upstream.Requests);
+    }
+
+    [Fact]
+    public async Task ResponseThatBreaks_FailsUnderItsOwnId()
+    {
+        await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(Created));
+        await using RunningProxy proxy = await StartAsync(upstream);
+        using HttpResponseMessage response = await proxy.PostAsync(StatelessResponse, "/v1/responses");
+        (string text, bool orderly) = await RunningProxy.ReadAsync(response);
+        Assert.False(orderly);
+        Assert.StartsWith(Created, text, StringComparison.Ordinal);
+        using JsonDocument failed = JsonDocument.Parse(text[(text.LastIndexOf("data: ", StringComparison.Ordinal) + 6)..]);
+        Assert.Equal("response.failed", failed.RootElement.GetProperty("type").GetString());
+        Assert.Equal(2, failed.RootElement.GetProperty("sequence_number").GetInt32());
+        JsonElement answer = failed.RootElement.GetProperty("response");
+        Assert.Equal(("resp_up", "failed"), (answer.GetProperty("id").GetString(), answer.GetProperty("status").GetString()));
+        Assert.Equal("upstream_protocol_error", answer.GetProperty("error").GetProperty("code").GetString());
+    }
+
+    [Fact]
+    public async Task StopReasonWithoutTheLastEvent_IsEndedForTheClient()
+    {
+        await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(Start + End[..End.IndexOf("event: message_stop", StringComparison.Ordinal)]));
+        await using RunningProxy proxy = await StartAsync(upstream);
+        using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Messages, stream: true), "/v1/messages");
+        (string text, bool orderly) = await RunningProxy.ReadAsync(response);
+        Assert.True(orderly);
+        Assert.Equal(Start + End, text);
+    }
+
+    [Theory]
+    [InlineData(404, """{"error":"no such path"}""")]
+    [InlineData(405, "")]
+    [InlineData(200, """{"type":"message"}""")]
+    public async Task UpstreamThatDoesNotSpeakIt_IsTranslatedForAndAskedOnce(int status, string body)
+    {
+        await using SimulatorServer chat = await SimulatorServer.StartAsync(new SimulatorOptions { Scenario = "healthy" });
+        using HttpClient forward = new();
+        await using RawUpstream upstream = new(async exchange =>
+        {
+            if (exchange.RequestLine.Contains("anthropic", StringComparison.Ordinal))
+            {
+                await exchange.SendAsync(RawUpstream.Json(status, body));
+                return;
+            }
+
+            using HttpResponseMessage answer = await forward.PostAsync(chat.BaseUrl + "/chat/completions", RunningProxy.Json(exchange.BodyText), exchange.Stopped);
+            await exchange.SendAsync(RawUpstream.Sse(await answer.Content.ReadAsStringAsync(exchange.Stopped)));
+        });
+        await using RunningProxy proxy = await StartAsync(upstream);
+        for (int i = 0; i < 2; i++)
+        {
+            using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Messages, stream: true), "/v1/messages");
+            (string text, bool orderly) = await RunningProxy.ReadAsync(response);
+            Assert.True(orderly && StreamText.IsComplete(text), text);
+        }
+
+        Assert.Single(upstream.Requests, r => r.RequestLine.Contains("anthropic", StringComparison.Ordinal));
+        Assert.Equal(3, upstream.Requests.Count);
+        Assert.Contains(proxy.Log.Lines, l => l.Contains("native=False", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("/v1/messages", """{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}""")]
+    [InlineData("/v1/messages", """{"model":"m","stream":true,"max_tokens":5,"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"qp1.AAAA"}]},{"role":"user","content":"hi"}]}""")]
+    [InlineData("/v1/responses", """{"model":"m","stream":true,"input":"hi"}""")]
+    [InlineData("/v1/responses", """{"model":"m","stream":true,"store":false,"input":"hi","tools":[{"type":"web_search"}]}""")]
+    [InlineData("/v1/responses", """{"model":"m","stream":true,"store":false,"input":"hi","tools":[{"type":"custom","name":"patch"}]}""")]
+    [InlineData("/v1/responses", """{"model":"m","stream":true,"store":false,"input":[{"type":"reasoning","summary":[],"encrypted_content":"qp1:aGk="},{"role":"user","content":"hi"}]}""")]
+    public async Task WhatNeedsTheProxy_IsTranslated(string path, string body)
+    {
+        await using SimulatorServer upstream = await SimulatorServer.StartAsync(new SimulatorOptions { Scenario = "healthy" });
+        await using RunningProxy proxy = await StartAsync(upstream.BaseUrl);
+        using HttpResponseMessage response = await proxy.PostAsync(body, path);
+        Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+        Assert.Equal("/v1/chat/completions", Assert.Single(upstream.Requests).Target);
+    }
+
+    [Fact]
+    public async Task NativeOff_IsTranslated()
+    {
+        await using SimulatorServer upstream = await SimulatorServer.StartAsync(new SimulatorOptions { Scenario = "stutter-s2" });
+        await using RunningProxy proxy = await StartAsync(upstream.BaseUrl, account => account with { Native = false });
+        using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Messages, stream: true), "/v1/messages");
+        Assert.True(StreamText.IsComplete(await response.Content.ReadAsStringAsync()));
+        Assert.Equal("/v1/chat/completions", Assert.Single(upstream.Requests).Target);
+    }
+
+    [Fact]
+    public async Task FailureBeforeTheFirstEvent_IsTriedAgainNatively()
+    {
+        await using SimulatorServer upstream = await SimulatorServer.StartAsync(new SimulatorOptions { Scenario = "sequence:error-503|healthy" });
+        await using RunningProxy proxy = await StartAsync(upstream.BaseUrl);
+        using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Messages, stream: true), "/v1/messages");
+        (string text, bool orderly) = await RunningProxy.ReadAsync(response);
+        Assert.True(orderly && StreamText.IsComplete(text), text);
+        Assert.All(upstream.Requests, r => Assert.Equal("/apps/anthropic/v1/messages", r.Target));
+        Assert.Equal(2, upstream.Requests.Count);
+    }
+
+    private static Task<RunningProxy> StartAsync(RawUpstream upstream) => StartAsync(upstream.BaseUrl);
+
+    private static Task<RunningProxy> StartAsync(Uri upstream, Func<AccountSnapshot, AccountSnapshot>? configure = null)
+    {
+        AccountSnapshot account = RunningProxy.Account("up", upstream) with { Profile = Profiles.DashScope };
+        return RunningProxy.StartAsync(new ProxySnapshot { Accounts = [configure?.Invoke(account) ?? account] });
+    }
+}
