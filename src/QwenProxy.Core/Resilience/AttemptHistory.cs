@@ -11,7 +11,8 @@ public readonly record struct FailedAttempt(string Account, string Model, ProxyE
 /// resumed also where retries are switched off.
 /// </param>
 /// <param name="avoidModel">See <paramref name="avoidAccount"/>.</param>
-public sealed class AttemptHistory(string? avoidAccount = null, string? avoidModel = null)
+/// <param name="brokenBy">How that stream broke. One that fell silent has cost its full deadline already, so it is not asked while another could serve.</param>
+public sealed class AttemptHistory(string? avoidAccount = null, string? avoidModel = null, FaultKind? brokenBy = null)
 {
     private readonly List<FailedAttempt> _failures = [];
 
@@ -59,6 +60,9 @@ public sealed class AttemptHistory(string? avoidAccount = null, string? avoidMod
     }
 
     internal bool Avoids(Candidate candidate) => candidate.Account == avoidAccount && candidate.Model == avoidModel;
+
+    /// <summary>For a resume: the same failure once more would cost too much, while another could serve.</summary>
+    internal bool Leaves(Candidate candidate) => brokenBy is { } kind && !ErrorPolicy.For(kind).Here && Avoids(candidate);
 
     /// <summary>The account has said no for good, to this model or to everything.</summary>
     internal bool Refused(string account, string model)

@@ -45,13 +45,15 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         ModelRoute route = routes[index];
         if (rule is { Here: false, Elsewhere: false } || history.CountOn(route.Model) >= limits.MaxAttempts) return null;
         TimeSpan budget = limits.MaxWait - history.Waited;
-        bool fallbackReady = FallbackReady(history, routes, index);
+        bool fallbackReady = UntriedFrom(history, routes, index + 1);
+        bool othersServe = fallbackReady || UntriedFrom(history, routes, index);
         if (fallbackReady && budget > PatienceBeforeFallback) budget = PatienceBeforeFallback;
         Pick? waiting = null;
         int fewest = int.MaxValue;
         foreach (Candidate candidate in Ordered(history, route))
         {
             if (candidate.IsBanned || history.Refused(candidate.Account, candidate.Model)) continue;
+            if (othersServe && history.Leaves(candidate)) continue;
             int tries = history.CountOn(candidate.Account, candidate.Model);
             if (tries == 0 && candidate.CanServe) return new Pick(candidate, TimeSpan.Zero);
             TimeSpan? delay = DelayFor(candidate, tries, history, now);
@@ -92,9 +94,10 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
     private static IEnumerable<Candidate> Ordered(AttemptHistory history, ModelRoute route) =>
         route.Candidates.OrderBy(c => c.State != CandidateState.Ready ? 2 : history.Avoids(c) ? 1 : 0);
 
-    private bool FallbackReady(AttemptHistory history, IReadOnlyList<ModelRoute> routes, int index)
+    /// <summary>On this route or a later one somebody could serve who was not asked yet.</summary>
+    private bool UntriedFrom(AttemptHistory history, IReadOnlyList<ModelRoute> routes, int index)
     {
-        for (int i = index + 1; i < routes.Count; i++)
+        for (int i = index; i < routes.Count; i++)
         {
             if (history.CountOn(routes[i].Model) < limits.MaxAttempts && routes[i].Candidates.Any(c => Untried(history, c))) return true;
         }
@@ -107,11 +110,11 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         // The attempt about to be made counts: with none left after it there is nowhere to go on this model.
         bool attemptsLeft = history.CountOn(routes[index].Model) + 1 < limits.MaxAttempts;
         if (attemptsLeft && routes[index].Candidates.Any(c => c.Account != account && Untried(history, c))) return true;
-        return FallbackReady(history, routes, index);
+        return UntriedFrom(history, routes, index + 1);
     }
 
     private static bool Untried(AttemptHistory history, Candidate c) =>
-        c.CanServe && !history.Refused(c.Account, c.Model) && history.CountOn(c.Account, c.Model) == 0;
+        c.CanServe && !history.Refused(c.Account, c.Model) && !history.Leaves(c) && history.CountOn(c.Account, c.Model) == 0;
 
     /// <summary>Nobody can serve but accounts that said no a while ago: upstream's own answer is better than the pool's guess.</summary>
     private static (int Index, Candidate Candidate)? LastResort(IReadOnlyList<ModelRoute> routes)

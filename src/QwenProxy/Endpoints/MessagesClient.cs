@@ -31,6 +31,7 @@ internal sealed class MessagesClient(ProxyRuntime runtime) : ClientDialect
         MessagesAnswerOptions answer = new()
         {
             Model = request.Model,
+            IsOnFallback = () => exchange.IsOnFallback,
             InputTokensEstimate = (int)FirstTokenRule.EstimateTokens(exchange.Body.Length),
             NewId = () => runtime.NewId(""),
             Display = request.Thinking.Display,

@@ -56,6 +56,7 @@ internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, Route
         exchange.Attempts++;
         exchange.Account = account.Name;
         exchange.ServedModel = ask.Model;
+        exchange.IsOnFallback = route.IsFallback(ask.Model);
 
         using Activity? span = RequestTracing.BeginAttempt(account, ask.Model, exchange.Attempts);
         AttemptOutcome<T> outcome = await AuthorizedAsync(account, ask, send);

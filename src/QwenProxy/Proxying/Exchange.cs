@@ -65,6 +65,9 @@ internal sealed class Exchange : IDisposable
 
     public string? ServedModel { get; set; }
 
+    /// <summary><see cref="ServedModel"/> is a fallback for the model that was asked for.</summary>
+    public bool IsOnFallback { get; set; }
+
     public string? Account { get; set; }
 
     public string? ClientName { get; set; }

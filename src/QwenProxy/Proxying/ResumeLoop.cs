@@ -54,7 +54,7 @@ internal sealed class ResumeLoop : IDisposable
         RequestLog.Broke(_runtime.Logger, _exchange.RequestId, _exchange.Repairs.EventNumber, fault.Kind.ToString(), again ? "resuming" : "failing");
         if (!again) return false;
         _askedModels.Add(broken.Ask.Model);
-        _route.BeginResume(routes => _policy.Routes(routes, _askedModels), broken);
+        _route.BeginResume(routes => _policy.Routes(routes, _askedModels), broken, fault);
         IsResuming = true;
         return true;
     }

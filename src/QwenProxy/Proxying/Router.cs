@@ -84,11 +84,14 @@ internal sealed class RouteSession(
     /// The stream of an answer broke: whom to ask for the rest is decided anew, with attempts of its own, and another account is asked first
     /// where there is one.
     /// </summary>
-    public void BeginResume(Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>> narrow, AttemptTarget broken)
+    public void BeginResume(Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>> narrow, AttemptTarget broken, ProxyError fault)
     {
         _narrow = narrow;
-        _history = new AttemptHistory(broken.Account.Name, broken.Ask.Model);
+        _history = new AttemptHistory(broken.Account.Name, broken.Ask.Model, fault.Kind);
     }
+
+    /// <summary>This is not the model the client's name stands for, but one that stands in for it.</summary>
+    public bool IsFallback(string model) => model != plan.Model;
 
     /// <summary>Takes the lease. False when somebody else took a half-open breaker's one probe in the meantime: then ask again.</summary>
     public bool TryLease(NextStep.Ask ask, [NotNullWhen(true)] out AccountSnapshot? account)

@@ -96,6 +96,21 @@ public sealed class AttemptAndPoolTests
         Assert.Equal((broken, TimeSpan.Zero), (Assert.IsType<NextStep.Ask>(step).Account, ((NextStep.Ask)step).Delay));
     }
 
+    [Theory]
+    [InlineData(FaultKind.IdleTimeout, "a/n")]
+    [InlineData(FaultKind.Cut, "a/m")]
+    public void ResumeAfterAStall_GoesToTheFallbackModelAtOnce(FaultKind broken, string next)
+    {
+        AttemptPolicy policy = new(AttemptLimits.Default, new Random(1));
+        ModelRoute asked = new("m", [new Candidate("a", "m", CandidateState.Ready)]);
+        ModelRoute fallback = new("n", [new Candidate("a", "n", CandidateState.Ready)]);
+        NextStep.Ask step = Assert.IsType<NextStep.Ask>(policy.Decide(new AttemptHistory("a", "m", broken), [asked, fallback], new World().Now));
+        Assert.Equal(next, $"{step.Account}/{step.Model}");
+        // With nobody else the same account is better than none.
+        step = Assert.IsType<NextStep.Ask>(policy.Decide(new AttemptHistory("a", "m", broken), [asked], new World().Now));
+        Assert.Equal("a", step.Account);
+    }
+
     [Fact]
     public void AnyMixOfFaults_EndsWithinTheBudgetAndReturnsEveryLease()
     {

@@ -58,7 +58,7 @@ internal sealed class BlockSequence(BlockWriter writer, MessagesAnswerOptions op
     private void Start(ReadOnlySpan<byte> idToken, ReadOnlySpan<byte> modelToken)
     {
         _started = true;
-        byte[] model = options.Model is not null ? Quote(options.Model) : JsonField.IsString(modelToken) ? modelToken.ToArray() : "\"\""u8.ToArray();
+        byte[] model = options.Model is not null && !options.IsOnFallback() ? Quote(options.Model) : JsonField.IsString(modelToken) ? modelToken.ToArray() : "\"\""u8.ToArray();
         writer.Start(MessageId.From(_pinnedId ?? idToken, options.NewId), model, new MessagesUsage(options.InputTokensEstimate, 0, 0, 0));
     }
 

@@ -6,6 +6,9 @@ public sealed record MessagesAnswerOptions
     /// <summary>The model's name for the client; null shows the upstream's.</summary>
     public string? Model { get; init; }
 
+    /// <summary>Another model answers in the place of <see cref="Model"/>; then the upstream's name is shown, so that nobody is misled.</summary>
+    public Func<bool> IsOnFallback { get; init; } = static () => false;
+
     /// <summary>Tokens of the prompt as far as they can be told before the upstream has counted; stands in <c>message_start</c>.</summary>
     public int InputTokensEstimate { get; init; }
 
