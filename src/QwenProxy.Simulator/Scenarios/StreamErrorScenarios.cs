@@ -79,13 +79,13 @@ internal static class StreamErrorScenarios
     ];
 
     /// <summary>
-    /// The first events of a healthy answer, then the error. A request that does not stream gets the same bytes: such errors come from
+    /// The first events of what is meant, then the error. A request that does not stream gets the same bytes: such errors come from
     /// servers that had already begun to stream within.
     /// </summary>
     private static ReplyPlan Broken(ScenarioContext context, int events, string error)
     {
-        List<EventData> healthy = ReplyComposer.Events(context, [], AnswerBook.Healthy(context.Call));
-        List<ReadOnlyMemory<byte>> frames = Framing.Default.Frame(healthy[..Math.Min(context.Spec.Number("events", events), healthy.Count - 3)]);
+        List<EventData> whole = ReplyComposer.Events(context, [], ReplyComposer.Meant(context, ScenarioCatalogue.Resolve(context.Spec)));
+        List<ReadOnlyMemory<byte>> frames = Framing.Default.Frame(whole[..Math.Min(context.Spec.Number("events", events), whole.Count - 3)]);
         frames.Add(Encoding.UTF8.GetBytes(error));
         return ReplyPlan.Stream(frames);
     }
