@@ -24,6 +24,9 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
     /// <summary>Model names come from clients, so what is kept per model is bounded.</summary>
     private const int MaxBreakers = 4096;
 
+    /// <summary>A timer may fire this much early; who has waited for a named time by it has waited long enough.</summary>
+    internal static readonly TimeSpan TimerSlack = TimeSpan.FromMilliseconds(20);
+
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Account, string Model), CircuitBreaker> _breakers = [];
     private readonly Dictionary<string, int> _loads = [];
@@ -50,7 +53,10 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
         }
     }
 
-    /// <summary>Takes a lease; false when the breaker opened or another request took its one probe since the view was made.</summary>
+    /// <summary>
+    /// Takes a lease; false when, since the view was made, the breaker opened, another request took its one probe, or upstream named a time
+    /// before which it will not answer.
+    /// </summary>
     public bool TryLease(string account, string model, DateTimeOffset now, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Lease? lease)
     {
         lock (_gate)
@@ -58,6 +64,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
             lease = null;
             bool isProbe = false;
             if (_isolated.Contains(account)) return false;
+            if (_cooldowns.Find(account, model, now + TimerSlack) is { Hard: true }) return false;
             if (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker) && !breaker.TryEnter(now, out isProbe)) return false;
             _loads[account] = _loads.GetValueOrDefault(account) + 1;
             LeasesOut++;

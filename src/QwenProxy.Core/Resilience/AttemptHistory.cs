@@ -23,6 +23,12 @@ public sealed class AttemptHistory(string? avoidAccount = null, string? avoidMod
 
     public FailedAttempt? Last => _failures.Count == 0 ? null : _failures[^1];
 
+    /// <summary>
+    /// The stream of this account and model broke and its answer is to be resumed: with attempts of its own, but the waits of the whole request
+    /// stay on one account.
+    /// </summary>
+    public AttemptHistory ForResume(string account, string model, FaultKind fault) => new(account, model, fault) { Waited = Waited };
+
     public void Failed(string account, string model, ProxyError error) => _failures.Add(new FailedAttempt(account, model, error));
 
     public void AddWait(TimeSpan wait) => Waited += wait;

@@ -36,7 +36,7 @@ public sealed class Cooldowns(int maxEntries = 1024)
 
     public int Count => _entries.Count;
 
-    /// <summary>Notes a failure; most kinds cool nothing. A later end never shortens an earlier, harder one.</summary>
+    /// <summary>Notes a failure; most kinds cool nothing. Of two guesses or two named times the later stands, and a named time stands against a guess.</summary>
     /// <returns>The cooldown that now stands for this failure, or null.</returns>
     public Cooldown? Note(string account, string model, ProxyError error, DateTimeOffset now)
     {
@@ -51,7 +51,7 @@ public sealed class Cooldowns(int maxEntries = 1024)
         bool hard = error.RetryAfter is not null && !rule.Bans;
         string? key = scope == CooldownScope.Account ? null : model;
         Cooldown cooldown = new(account, key, error.Kind, now + length, hard, error.Status, error.Code, error.Message);
-        if (_entries.TryGetValue((account, key, error.Kind), out Cooldown? old) && old.Until > cooldown.Until && (old.Hard || !hard)) return old;
+        if (_entries.TryGetValue((account, key, error.Kind), out Cooldown? old) && old.Until > now && (old.Hard == hard ? old.Until > cooldown.Until : old.Hard)) return old;
         Add(cooldown, now);
         return cooldown;
     }

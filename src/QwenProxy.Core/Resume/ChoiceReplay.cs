@@ -41,7 +41,8 @@ internal sealed class ChoiceReplay
         RoleSent = sent.RoleSent;
         if (way != ResumeWay.Prefill) return;
         _contentDone = _contentLength;
-        _mayEcho = _contentLength >= LeastProvableEchoBytes && _callLengths.Length == 0;
+        // With a call begun any other text before it would be out of place, so there a short echo is proof enough.
+        _mayEcho = _contentLength >= LeastProvableEchoBytes || (_contentLength > 0 && _callLengths.Length > 0);
     }
 
     public bool RoleSent { get; }
@@ -170,6 +171,10 @@ internal sealed class ChoiceReplay
             else e.SetText(i, text[same..].ToArray());
             _newWords |= same < text.Length;
         }
+        else if (!CallsDone)
+        {
+            return Channel("content");
+        }
         else
         {
             byte[] held = [.. _sent.Content[.._echoed], .. text];
@@ -183,7 +188,9 @@ internal sealed class ChoiceReplay
 
     private string? TakeCall(ChatEvent e, int i)
     {
-        if (_contentDone < _contentLength) return Channel("content");
+        if (_contentDone < _contentLength || (_echoed > 0 && !CallsDone)) return Channel("content");
+        // Text after a call is no echo. What is held now is let go before this event.
+        if (_echoed == 0) _mayEcho = false;
         EventPart part = e.Parts[i];
         (int index, string id, string name) = CallHead.Read(e, part);
         int call = index >= 0 ? _newCalls.IndexOf(index) : id.Length > 0 ? -1 : _newCalls.Count - 1;

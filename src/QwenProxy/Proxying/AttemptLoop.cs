@@ -42,7 +42,7 @@ internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, Route
                 await WithKeepAliveAsync(DelayAsync(ask.Delay));
             }
 
-            // 4 Lease. When another request took a half-open breaker's one probe first, the next step is decided anew.
+            // 4 Lease. When another request took a half-open breaker's one probe first, or heard a time named, the next step is decided anew.
             if (!route.TryLease(ask, out AccountSnapshot? account)) continue;
             AttemptOutcome<T> outcome = await WithKeepAliveAsync(AttemptAsync(account, ask, send));
             if (outcome.Error is not { } error) return outcome;

@@ -87,13 +87,13 @@ internal sealed class RouteSession(
     public void BeginResume(Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>> narrow, AttemptTarget broken, ProxyError fault)
     {
         _narrow = narrow;
-        _history = new AttemptHistory(broken.Account.Name, broken.Ask.Model, fault.Kind);
+        _history = _history.ForResume(broken.Account.Name, broken.Ask.Model, fault.Kind);
     }
 
     /// <summary>This is not the model the client's name stands for, but one that stands in for it.</summary>
     public bool IsFallback(string model) => model != plan.Model;
 
-    /// <summary>Takes the lease. False when somebody else took a half-open breaker's one probe in the meantime: then ask again.</summary>
+    /// <summary>Takes the lease. False when the account can no longer be asked (see <see cref="AccountPool.TryLease"/>): then decide anew.</summary>
     public bool TryLease(NextStep.Ask ask, [NotNullWhen(true)] out AccountSnapshot? account)
     {
         account = plan.Find(ask.Account)!;

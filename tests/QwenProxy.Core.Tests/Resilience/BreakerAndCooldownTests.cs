@@ -131,6 +131,17 @@ public sealed class BreakerAndCooldownTests
     }
 
     [Fact]
+    public void LongerGuess_DoesNotReplaceANamedTimeThatStillRuns()
+    {
+        Cooldowns cooldowns = new();
+        cooldowns.Note("a", "m", World.Fail(FaultKind.RateLimited, 3), Start);
+        cooldowns.Note("a", "m", World.Fail(FaultKind.RateLimited), Start);
+        Assert.True(cooldowns.Find("a", "m", Start) is { Hard: true } found && found.Until == Start.AddSeconds(3));
+        cooldowns.Note("a", "m", World.Fail(FaultKind.RateLimited), Start.AddSeconds(4));
+        Assert.False(cooldowns.Find("a", "m", Start.AddSeconds(4))?.Hard);
+    }
+
+    [Fact]
     public void BadKey_CoolsTheWholeAccountSoftlyAndSuccessForgivesIt()
     {
         Cooldowns cooldowns = new();

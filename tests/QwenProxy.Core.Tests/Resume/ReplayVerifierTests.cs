@@ -129,6 +129,20 @@ public sealed class ReplayVerifierTests
         Assert.Equal((1, "t", "hahaha", "", "stop"), client.Read());
     }
 
+    [Theory]
+    [InlineData("The board says", null)]
+    [InlineData("The board is", "0/content")]
+    [InlineData("The board", "0/content")]
+    [InlineData("", null)]
+    public void PrefillAfterACallHasBegun_MayRepeatTheTextBeforeItAndNothingElse(string before, string? mismatch)
+    {
+        using Stream client = new();
+        client.Feed(Role(), Say("The board says"), Call(0, "call_1", "look", "{\"a\""));
+        ReplayVerifier verifier = client.Resume(ResumeWay.Prefill, Role(), Say(before), Call(0, "call_9", "look", "{\"a\":1"), Arguments(0, "}"), End("tool_calls"));
+        Assert.Equal(mismatch, verifier.Mismatch);
+        Assert.Equal(("The board says", mismatch is null ? "0:call_1:look:{\"a\":1}" : "0:call_1:look:{\"a\""), (client.Read().Content, client.Read().Calls));
+    }
+
     [Fact]
     public void PrefillThatRepeatsTheWholePrefix_IsStripped()
     {

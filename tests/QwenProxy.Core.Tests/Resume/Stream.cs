@@ -44,6 +44,17 @@ internal sealed class Stream : IEventSink, IDisposable
         return verifier;
     }
 
+    /// <summary>The same, but the stream breaks after its last chunk, or (without <paramref name="verified"/>) is passed on unproved.</summary>
+    public ReplayVerifier? Continue(ResumeWay way, bool verified, bool whole, params string[] chunks)
+    {
+        if (Sent.IdToken is { } id) _encoder.PinnedId = id;
+        ReplayVerifier? verifier = verified ? new ReplayVerifier(Sent, way, Usage) : null;
+        RepairChain chain = new(verifier is null ? [] : [verifier], this);
+        Feed(chain, chunks);
+        if (whole) chain.Finish();
+        return verifier;
+    }
+
     /// <summary>What a client reads from the bytes: role count, thinking, text and calls of choice 0, read without any of the code under test.</summary>
     public (int Roles, string Reasoning, string Content, string Calls, string Finish) Read()
     {
