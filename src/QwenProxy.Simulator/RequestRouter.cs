@@ -33,7 +33,7 @@ internal sealed class RequestRouter(SimulatorOptions options, RequestLog log, by
             string uuid = _ids.NextUuid();
             http.Response.Headers["x-request-id"] = uuid;
             ReplyPlan plan = MakePlan(http, body, recorded, uuid);
-            await _runner.RunAsync(http, plan, () => Volatile.Write(ref leaving, true));
+            if (!await _runner.RunAsync(http, plan, () => Volatile.Write(ref leaving, true))) recorded?.MarkAborted();
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {

@@ -13,22 +13,24 @@ internal sealed class ReplyRunner(TimeProvider time)
     /// <param name="http">The request to answer.</param>
     /// <param name="plan">What to answer.</param>
     /// <param name="leaving">Called just before this side breaks the connection, so that the break is not put down to the client.</param>
-    public async Task RunAsync(HttpContext http, ReplyPlan plan, Action leaving)
+    /// <returns>False when a write found the client gone, which may be known before the request's token says so.</returns>
+    public async Task<bool> RunAsync(HttpContext http, ReplyPlan plan, Action leaving)
     {
         CancellationToken gone = http.RequestAborted;
         using PacedTimer? timer = NeedsTimer(plan) ? new PacedTimer(time, gone) : null;
         if (plan.DelayBeforeHeaders > TimeSpan.Zero) await timer!.WaitAsync(plan.DelayBeforeHeaders);
-        if (gone.IsCancellationRequested) return;
+        if (gone.IsCancellationRequested) return false;
         bool silent = plan is { Pieces.Count: 0, Ending: not ReplyEnding.Complete, SendsHeaders: false };
         if (!silent)
         {
             SetHeaders(http.Response, plan);
-            await WritePiecesAsync(http.Response.BodyWriter, plan, timer, gone);
+            if (!await WritePiecesAsync(http.Response.BodyWriter, plan, timer, gone)) return false;
             // With a piece the headers have gone; without one they need a flush of their own.
             if (plan is { Pieces.Count: 0, SendsHeaders: true }) await http.Response.BodyWriter.FlushAsync(CancellationToken.None);
         }
 
         await EndAsync(http, plan, timer, leaving);
+        return true;
     }
 
     private static bool NeedsTimer(ReplyPlan plan) =>
@@ -42,7 +44,7 @@ internal sealed class ReplyRunner(TimeProvider time)
         foreach ((string name, string value) in plan.Headers) response.Headers.Append(name, value);
     }
 
-    private static async ValueTask WritePiecesAsync(PipeWriter body, ReplyPlan plan, PacedTimer? timer, CancellationToken gone)
+    private static async ValueTask<bool> WritePiecesAsync(PipeWriter body, ReplyPlan plan, PacedTimer? timer, CancellationToken gone)
     {
         int pending = 0;
         bool paced = plan.Gap > TimeSpan.Zero;
@@ -54,10 +56,10 @@ internal sealed class ReplyRunner(TimeProvider time)
             pending += pieces[i].Length;
             if (!paced && !plan.FlushEachPiece && pending < FlushAtBytes) continue;
             pending = 0;
-            if ((await body.FlushAsync(CancellationToken.None)).IsCompleted) return;
+            if ((await body.FlushAsync(CancellationToken.None)).IsCompleted) return false;
         }
 
-        if (pending > 0) await body.FlushAsync(CancellationToken.None);
+        return pending == 0 || !(await body.FlushAsync(CancellationToken.None)).IsCompleted;
     }
 
     private static async ValueTask EndAsync(HttpContext http, ReplyPlan plan, PacedTimer? timer, Action leaving)

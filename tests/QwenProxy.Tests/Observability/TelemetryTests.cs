@@ -29,7 +29,7 @@ public sealed partial class TelemetryTests
         using HttpResponseMessage bad = await proxy.PostAsync("not json");
         await Until.TrueAsync(() => HangUpTests.RequestLines(proxy).Length == 5, TimeSpan.FromSeconds(20));
         string[] lines = HangUpTests.RequestLines(proxy);
-        Assert.Matches(@"^POST /v1/chat/completions 200 complete model=m served=m account=up client= address=127\.0\.0\.1 agent=agent/1 stream=True attempts=1 resumes=0 requestBytes=\d+ responseBytes=\d{4,} "
+        Assert.Matches(@"^POST /v1/chat/completions 200 complete model=m served=m account=up client= address=127\.0\.0\.1 agent=agent/1 stream=True native=False attempts=1 resumes=0 requestBytes=\d+ responseBytes=\d{4,} "
             + @"upstreamBytes=\d{4,} ttfbMs=[0-9.]+ durationMs=[0-9.]+ inputTokens=\d+ outputTokens=\d+ request=req_", lines[0]);
         Assert.Contains(" 200 complete ", lines[1], StringComparison.Ordinal);
         Assert.Contains(" 500 server_error ", lines[2], StringComparison.Ordinal);
