@@ -30,12 +30,15 @@ public sealed class UsageLine(ImmutableArray<string> keys)
 }
 
 /// <summary>
-/// Sums up ledger entries by model, account, client or day. Costs are estimates made when somebody asks, from the catalogue's list prices: plans
+/// Sums up ledger entries by model, account, client, day or hour. Costs are estimates made when somebody asks, from the catalogue's list prices: plans
 /// with a fixed fee, discounts and taxes are not in them.
 /// </summary>
 public sealed class UsageTable(ImmutableArray<string> by, TimeZoneInfo zone)
 {
     private readonly Dictionary<string, UsageLine> _lines = new(StringComparer.Ordinal);
+
+    /// <summary>What entries can be grouped by.</summary>
+    public static ImmutableArray<string> AllKeys { get; } = ["model", "account", "client", "day", "hour"];
 
     /// <summary>What stands where a request had no account, model or client.</summary>
     public const string Nobody = "-";
@@ -44,6 +47,10 @@ public sealed class UsageTable(ImmutableArray<string> by, TimeZoneInfo zone)
 
     /// <summary>In the order of their keys.</summary>
     public IEnumerable<UsageLine> Lines => _lines.OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => l.Value);
+
+    /// <summary>The keys of a list with commas between them.</summary>
+    public static ImmutableArray<string> SplitKeys(string? keys) =>
+        [.. (keys ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
 
     public void Add(LedgerEntry entry)
     {
@@ -72,6 +79,7 @@ public sealed class UsageTable(ImmutableArray<string> by, TimeZoneInfo zone)
         "account" => entry.Account ?? Nobody,
         "client" => entry.Client ?? Nobody,
         "day" => TimeZoneInfo.ConvertTime(entry.Time, zone).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
+        "hour" => TimeZoneInfo.ConvertTime(entry.Time, zone).ToString("yyyy-MM-dd HH:00", CultureInfo.InvariantCulture),
         _ => entry.ServedModel ?? (entry.AskedModel.Length > 0 ? entry.AskedModel : Nobody),
     };
 }

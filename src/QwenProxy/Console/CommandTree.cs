@@ -2,13 +2,13 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Ledger;
 
 namespace QwenProxy.Console;
 
 /// <summary>The commands with their options, descriptions and examples.</summary>
 internal sealed class CommandTree
 {
-    private static readonly string[] s_ledgerKeys = ["model", "account", "client", "day"];
     private static readonly string[] s_clients = ["claude-code", "codex", "qwen-code", "opencode", "cline", "continue", "aider"];
 
     private readonly RootCommand _root = new("Qwen Proxy stands between coding agents and the services that serve Qwen models.");
@@ -163,21 +163,21 @@ internal sealed class CommandTree
         Option<string?> since = new("--since") { Description = "From when on: a date, or a span such as 7d or 12h", HelpName = "D" };
         Option<string> by = new("--by")
         {
-            Description = "Group by " + string.Join(", ", s_ledgerKeys),
+            Description = "Group by " + string.Join(", ", UsageTable.AllKeys),
             HelpName = "KEYS",
             DefaultValueFactory = _ => "model",
         };
         by.Validators.Add(result =>
         {
-            foreach (string key in Split(result.GetValueOrDefault<string>()).Where(k => !s_ledgerKeys.Contains(k)))
-                result.AddError($"--by has \"{key}\"; it must be some of {string.Join(", ", s_ledgerKeys)}, with commas between them.");
+            foreach (string key in UsageTable.SplitKeys(result.GetValueOrDefault<string>()).Where(k => !UsageTable.AllKeys.Contains(k)))
+                result.AddError($"--by has \"{key}\"; it must be some of {string.Join(", ", UsageTable.AllKeys)}, with commas between them.");
         });
         Option<bool> json = JsonOption();
         command.Add(since);
         command.Add(by);
         command.Add(json);
         command.SetAction((result, stop) => action(
-            new(result.GetValue(since), Split(result.GetRequiredValue(by)), result.GetValue(json), group.Read(result, _rootGroup)), stop));
+            new(result.GetValue(since), UsageTable.SplitKeys(result.GetRequiredValue(by)), result.GetValue(json), group.Read(result, _rootGroup)), stop));
     }
 
     private (Command Command, ConfigurationOptionGroup Group) Add(string name, string description, string example)
@@ -208,7 +208,4 @@ internal sealed class CommandTree
         });
         return port;
     }
-
-    private static ImmutableArray<string> Split(string? keys) =>
-        [.. (keys ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
 }

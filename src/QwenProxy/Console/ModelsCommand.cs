@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
+using QwenProxy.Core.Accounts;
 using QwenProxy.Hosting;
 
 namespace QwenProxy.Console;
@@ -27,31 +28,14 @@ internal sealed class ModelsCommand(Terminal terminal, Func<ConfigurationFlags, 
 
         terminal.Error.WriteLine($"Asking {snapshot.Accounts.Length} account(s) …");
         IReadOnlyList<OfferedModel> models = await runtime.Models.ListAsync(snapshot, stop);
-        string[] Route(OfferedModel model) =>
-            [.. runtime.Router.Table.Resolve(model.Id).Models.SelectMany(m => m.Accounts.Select(a => m.Model == model.Id ? a.Name : $"{a.Name}/{m.Model}"))];
+        RouteTable table = runtime.Router.Table;
         if (options.Json)
         {
-            JsonPrinter.Print(terminal, json =>
-            {
-                json.WriteStartArray();
-                foreach (OfferedModel model in models)
-                {
-                    json.WriteStartObject();
-                    json.WriteString("id", model.Id);
-                    json.WriteNumber("contextLength", model.ContextTokens);
-                    json.WriteNumber("maxOutputTokens", model.MaxOutputTokens);
-                    json.WriteStartArray("routes");
-                    foreach (string route in Route(model)) json.WriteStringValue(route);
-                    json.WriteEndArray();
-                    json.WriteEndObject();
-                }
-
-                json.WriteEndArray();
-            });
+            JsonPrinter.Print(terminal, json => ModelListJson.Write(json, models, table));
             return ExitCodes.Done;
         }
 
-        TablePrinter.Print(terminal, ["MODEL", "CONTEXT", "MAX OUTPUT", "ROUTE"], [.. models.Select(m => new[] { m.Id, Size(m.ContextTokens), Size(m.MaxOutputTokens), string.Join(", ", Route(m)) })]);
+        TablePrinter.Print(terminal, ["MODEL", "CONTEXT", "MAX OUTPUT", "ROUTE"], [.. models.Select(m => new[] { m.Id, Size(m.ContextTokens), Size(m.MaxOutputTokens), string.Join(", ", ModelListJson.Routes(m.Id, table)) })]);
         return ExitCodes.Done;
     }
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Ledger;
@@ -51,7 +50,7 @@ internal sealed class UsageCommand(Terminal terminal, Func<ConfigurationFlags, C
             return ExitCodes.Failed;
         }
 
-        if (options.Json) PrintJson(table, options, since);
+        if (options.Json) JsonPrinter.Print(terminal, json => UsageJson.Write(json, table, options.By, since));
         else PrintTable(table, options);
         return ExitCodes.Done;
     }
@@ -71,37 +70,4 @@ internal sealed class UsageCommand(Terminal terminal, Func<ConfigurationFlags, C
     ];
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
-
-    private void PrintJson(UsageTable table, UsageOptions options, DateTimeOffset? since) => JsonPrinter.Print(terminal, json =>
-    {
-        json.WriteStartObject();
-        if (since is { } from) json.WriteString("since", from);
-        json.WriteStartArray("usage");
-        foreach (UsageLine line in table.Lines)
-        {
-            json.WriteStartObject();
-            foreach ((int i, string key) in options.By.Index()) json.WriteString(key, line.Keys[i]);
-            WriteSums(json, line);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteStartObject("total");
-        WriteSums(json, table.Total);
-        json.WriteEndObject();
-        json.WriteEndObject();
-    });
-
-    private static void WriteSums(Utf8JsonWriter json, UsageLine line)
-    {
-        json.WriteNumber("requests", line.Requests);
-        json.WriteNumber("failed", line.Failed);
-        json.WriteNumber("inputTokens", line.Tokens.Input);
-        json.WriteNumber("cachedTokens", line.Tokens.Cached);
-        json.WriteNumber("cacheWrittenTokens", line.Tokens.CacheWritten);
-        json.WriteNumber("outputTokens", line.Tokens.Output);
-        json.WriteNumber("reasoningTokens", line.Tokens.Reasoning);
-        if (line.Cost is { } cost) json.WriteNumber("estimatedUsd", cost);
-        else json.WriteNull("estimatedUsd");
-    }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
@@ -13,8 +14,9 @@ using QwenProxy.Hosting;
 namespace QwenProxy.Endpoints;
 
 /// <summary>
-/// The admin API, which the commands speak: <c>GET /admin/status</c>, <c>POST /admin/accounts/NAME/isolate</c> and <c>…/reset</c>. The caller
-/// has checked that the request comes from this machine or an admin key, and from no foreign page.
+/// The admin API, which the commands and the dashboard speak: <c>GET /admin/status</c>, <c>/admin/requests</c>, <c>/admin/models</c>,
+/// <c>/admin/usage</c>, <c>POST /admin/accounts/NAME/isolate</c> and <c>…/reset</c>. The caller has checked that the request comes from this
+/// machine or an admin key, and from no foreign page.
 /// </summary>
 internal sealed class AdminEndpoints(ProxyRuntime runtime)
 {
@@ -22,34 +24,65 @@ internal sealed class AdminEndpoints(ProxyRuntime runtime)
 
     public Task RunAsync(HttpContext http, string path)
     {
-        bool get = HttpMethods.IsGet(http.Request.Method);
-        if (get && path is "/admin" or "/admin/status") return WriteAsync(http, StatusCodes.Status200OK, WriteStatus());
+        if (HttpMethods.IsGet(http.Request.Method))
+        {
+            switch (path)
+            {
+                case "/admin" or "/admin/status": return WriteAsync(http, WriteStatus);
+                case "/admin/requests": return WriteAsync(http, json => AdminRequests.Write(json, runtime.Requests.Running(), runtime.Requests.Recent()));
+                case "/admin/models": return ModelsAsync(http);
+                case "/admin/usage": return UsageAsync(http);
+            }
+        }
+
         if (HttpMethods.IsPost(http.Request.Method) && path.StartsWith(AccountsPath, StringComparison.Ordinal)) return CommandAsync(http, path[AccountsPath.Length..]);
-        return WriteErrorAsync(http, OwnErrors.InvalidRequest($"There is nothing at {http.Request.Method} {path}. The admin API has GET /admin/status.") with { Status = 404 });
+        ProxyError nothing = OwnErrors.InvalidRequest(
+            $"There is nothing at {http.Request.Method} {path}. The admin API has GET /admin/status, /admin/requests, /admin/models and /admin/usage.");
+        return WriteErrorAsync(http, nothing with { Status = 404 });
     }
 
-    public byte[] WriteStatus()
+    /// <summary>What <c>/admin/status</c> answers; also for a command that asks no running proxy.</summary>
+    public byte[] WriteStatus() => Render(WriteStatus);
+
+    private async Task ModelsAsync(HttpContext http)
+    {
+        IReadOnlyList<OfferedModel> models = await runtime.Models.ListAsync(runtime.Snapshot, http.RequestAborted);
+        await WriteAsync(http, json =>
+        {
+            json.WriteStartObject();
+            json.WritePropertyName("models");
+            ModelListJson.Write(json, models, runtime.Router.Table);
+            json.WriteEndObject();
+        });
+    }
+
+    private async Task UsageAsync(HttpContext http)
+    {
+        string? since = http.Request.Query["since"];
+        string? by = http.Request.Query["by"];
+        // SQLite blocks while it reads, and this may be the thread that serves the sockets of all streams.
+        (Action<Utf8JsonWriter>? write, ProxyError? error) = await Task.Run(() => new AdminUsage(runtime).Read(since, by), http.RequestAborted);
+        if (write is not null) await WriteAsync(http, write);
+        else await WriteErrorAsync(http, error!);
+    }
+
+    private void WriteStatus(Utf8JsonWriter json)
     {
         ProxySnapshot snapshot = runtime.Snapshot;
         DateTimeOffset now = runtime.Time.GetUtcNow();
         PoolRecord pool = runtime.Router.Pool.Export(now);
-        using MemoryStream bytes = new();
-        using (Utf8JsonWriter json = new(bytes))
-        {
-            json.WriteStartObject();
-            json.WriteString("version", typeof(AdminEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "");
-            json.WriteNumber("uptimeSeconds", Math.Round((now - runtime.StartedAt).TotalSeconds));
-            json.WriteBoolean("draining", runtime.Drain.IsDraining);
-            json.WriteString("ready", runtime.WhyNotReady() ?? "yes");
-            json.WriteNumber("runningRequests", runtime.Drain.Active);
-            json.WriteNumber("leases", runtime.Router.Pool.LeasesOut);
-            json.WriteStartArray("accounts");
-            foreach (AccountSnapshot account in snapshot.Accounts) WriteAccount(json, account, pool, now);
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-
-        return bytes.ToArray();
+        json.WriteStartObject();
+        json.WriteString("version", typeof(AdminEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "");
+        json.WriteString("time", TimeZoneInfo.ConvertTime(now, runtime.Time.LocalTimeZone));
+        json.WriteNumber("uptimeSeconds", Math.Round((now - runtime.StartedAt).TotalSeconds));
+        json.WriteBoolean("draining", runtime.Drain.IsDraining);
+        json.WriteString("ready", runtime.WhyNotReady() ?? "yes");
+        json.WriteNumber("runningRequests", runtime.Drain.Active);
+        json.WriteNumber("leases", runtime.Router.Pool.LeasesOut);
+        json.WriteStartArray("accounts");
+        foreach (AccountSnapshot account in snapshot.Accounts) WriteAccount(json, account, pool, now);
+        json.WriteEndArray();
+        json.WriteEndObject();
     }
 
     private void WriteAccount(Utf8JsonWriter json, AccountSnapshot account, PoolRecord pool, DateTimeOffset now)
@@ -128,16 +161,26 @@ internal sealed class AdminEndpoints(ProxyRuntime runtime)
                 return WriteErrorAsync(http, OwnErrors.InvalidRequest("An account can be sent the commands isolate and reset.") with { Status = 404 });
         }
 
-        return WriteAsync(http, StatusCodes.Status200OK, WriteStatus());
+        return WriteAsync(http, WriteStatus);
     }
 
     private static Task WriteErrorAsync(HttpContext http, ProxyError error) => WriteAsync(http, error.Status, OpenAIErrors.Write(error));
+
+    private static Task WriteAsync(HttpContext http, Action<Utf8JsonWriter> write) => WriteAsync(http, StatusCodes.Status200OK, Render(write));
+
+    private static byte[] Render(Action<Utf8JsonWriter> write)
+    {
+        using MemoryStream bytes = new();
+        using (Utf8JsonWriter json = new(bytes)) write(json);
+        return bytes.ToArray();
+    }
 
     private static async Task WriteAsync(HttpContext http, int status, byte[] body)
     {
         http.Response.StatusCode = status;
         http.Response.ContentType = "application/json";
         http.Response.ContentLength = body.Length;
+        http.Response.Headers.CacheControl = "no-store";
         await http.Response.Body.WriteAsync(body, http.RequestAborted);
     }
 }

@@ -2,11 +2,12 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
+using QwenProxy.Dashboard;
 using QwenProxy.Hosting;
 
 namespace QwenProxy.Endpoints;
 
-/// <summary><c>/healthz</c>, <c>/readyz</c>, <c>/metrics</c>: no key needed for the first two; and the answer to paths that are nobody's.</summary>
+/// <summary><c>/healthz</c>, <c>/readyz</c>, <c>/metrics</c>: no key needed for the first two; the way to the dashboard and the admin API; and the answer to paths that are nobody's.</summary>
 internal sealed class OperationsEndpoints(ProxyRuntime runtime)
 {
     public Task RunAsync(HttpContext http, string path)
@@ -54,13 +55,16 @@ internal sealed class OperationsEndpoints(ProxyRuntime runtime)
 
     private Task GuardedAsync(HttpContext http, string path)
     {
+        bool page = path == "/" && (HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method));
         if (LocalPageGuard.Refuse(http, runtime.Snapshot) is { } refusal)
         {
+            // A browser cannot send a key with the address: the page, which holds nothing, comes with the refusal and asks for one.
+            if (page && refusal.Status == StatusCodes.Status401Unauthorized && runtime.Snapshot.Clients.Any(c => c.IsAdmin)) return DashboardPage.WriteAsync(http, refusal.Status);
             ProxyError error = OwnErrors.InvalidRequest(refusal.Reason) with { Status = refusal.Status, Kind = FaultKind.ClientKeyInvalid };
             return WriteErrorAsync(http, error);
         }
 
-        return new AdminEndpoints(runtime).RunAsync(http, path);
+        return page ? DashboardPage.WriteAsync(http, StatusCodes.Status200OK) : new AdminEndpoints(runtime).RunAsync(http, path);
     }
 
     private static Task NotFoundAsync(HttpContext http, string path)

@@ -52,6 +52,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
 
     public ProxyMetrics Metrics { get; } = new();
 
+    /// <summary>The requests that run and the last ones that ended.</summary>
+    public RequestBook Requests { get; } = new();
+
     public UpstreamTransport Transport { get; init; } = new();
 
     public AccountAuthorizer Authorizer { get; }

@@ -29,6 +29,7 @@ internal sealed class Exchange : IDisposable
         Snapshot = snapshot;
         Time = time;
         RequestId = requestId;
+        Path = Settlement.Printable(http.Request.Path.Value ?? "/");
         StartedAt = time.GetTimestamp();
         Output = new CountingWriter(http.Response.BodyWriter);
         _clientGone = http.RequestAborted;
@@ -45,6 +46,9 @@ internal sealed class Exchange : IDisposable
     public TimeProvider Time { get; }
 
     public string RequestId { get; }
+
+    /// <summary>Without the query, short and printable.</summary>
+    public string Path { get; }
 
     public long StartedAt { get; }
 

@@ -31,6 +31,7 @@ internal sealed class Lifecycle(ProxyRuntime runtime)
         if (dialect.RequestIdHeader is { } header) http.Response.Headers[header] = exchange.RequestId;
         bool entered = false;
         runtime.Metrics.RequestBegan();
+        runtime.Requests.Begin(exchange);
         try
         {
             ProxyError? error = Admit(exchange, out entered) ?? await AcceptAsync(exchange) ?? await serve(exchange, dialect);

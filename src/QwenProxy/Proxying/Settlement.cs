@@ -10,7 +10,7 @@ using QwenProxy.Observability;
 
 namespace QwenProxy.Proxying;
 
-/// <summary>Settle: the last phase, reached once by every request. One log line, the metrics, the ledger.</summary>
+/// <summary>Settle: the last phase, reached once by every request. One log line, the metrics, the ledger, the list of recent requests.</summary>
 internal static class Settlement
 {
     public static void Settle(ProxyRuntime runtime, Exchange exchange, string dialect)
@@ -23,7 +23,9 @@ internal static class Settlement
         RequestTracing.EndRequest(exchange.Span, entry);
         runtime.Ledger?.Add(entry);
         LogRepairs(runtime.Logger, exchange);
-        if (runtime.Logger.IsEnabled(LogLevel.Information)) LogRequest(runtime.Logger, exchange, entry);
+        SettledRequest settled = SettledOf(exchange, entry);
+        runtime.Requests.End(exchange, settled);
+        if (runtime.Logger.IsEnabled(LogLevel.Information)) LogRequest(runtime.Logger, settled);
     }
 
     private static LedgerEntry EntryOf(ProxyRuntime runtime, Exchange exchange, string dialect)
@@ -49,33 +51,49 @@ internal static class Settlement
         };
     }
 
-    private static void LogRequest(ILogger logger, Exchange exchange, LedgerEntry entry)
+    private static SettledRequest SettledOf(Exchange exchange, LedgerEntry entry)
     {
         HttpContext http = exchange.Http;
+        string address = http.Connection.RemoteIpAddress?.ToString() ?? "-";
+        return new SettledRequest(entry, http.Request.Method, exchange.Path, address, Printable(http.Request.Headers.UserAgent.ToString()), exchange.IsStreaming)
+        {
+            Native = exchange.Answer is NativeAnswer,
+            RequestBytes = exchange.Body.Length,
+            ResponseBytes = exchange.Output.Written,
+            UpstreamBytes = exchange.UpstreamBytes,
+            Repairs = exchange.Repairs.Counts.Count == 0 ? [] : [.. exchange.Repairs.Counts.Where(c => Changes(c.Key.Action)).Select(c => new RepairCount(c.Key.Stage, c.Key.Rule, c.Key.Action, c.Value))],
+        };
+    }
+
+    private static bool Changes(RepairAction action) => action is not (RepairAction.Observed or RepairAction.Held or RepairAction.LetGo);
+
+    private static void LogRequest(ILogger logger, SettledRequest settled)
+    {
+        LedgerEntry entry = settled.Entry;
         RequestLog.Request(
             logger,
-            http.Request.Method,
-            Printable(http.Request.Path.Value ?? "/"),
+            settled.Method,
+            settled.Path,
             entry.Status,
             entry.End,
             entry.AskedModel,
             entry.ServedModel,
             entry.Account,
             entry.Client,
-            http.Connection.RemoteIpAddress?.ToString() ?? "-",
-            Printable(http.Request.Headers.UserAgent.ToString()),
-            exchange.IsStreaming,
-            exchange.Answer is NativeAnswer,
+            settled.Address,
+            settled.Agent,
+            settled.Stream,
+            settled.Native,
             entry.Attempts,
             entry.Resumes,
-            exchange.Body.Length,
-            exchange.Output.Written,
-            exchange.UpstreamBytes,
-            entry.FirstByte is { } first ? Math.Round(first.TotalMilliseconds, 1) : null,
-            Math.Round(entry.Duration.TotalMilliseconds, 1),
+            settled.RequestBytes,
+            settled.ResponseBytes,
+            settled.UpstreamBytes,
+            settled.FirstByteMs,
+            settled.DurationMs,
             entry.Tokens?.Input,
             entry.Tokens?.Output,
-            exchange.RequestId);
+            entry.RequestId);
     }
 
     /// <summary>A client's words in a log line: short, and without characters that a terminal would obey.</summary>

@@ -30,6 +30,16 @@ public sealed class UsageTableTests
     }
 
     [Fact]
+    public void Hour_IsThatOfTheZone()
+    {
+        UsageTable table = new(["hour"], East);
+        table.Add(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 15, 59, 59, TimeSpan.Zero) });
+        table.Add(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 16, 0, 0, TimeSpan.Zero) });
+        table.Add(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 16, 59, 0, TimeSpan.Zero) });
+        Assert.Equal(["2026-03-10 23:00 1", "2026-03-11 00:00 2"], table.Lines.Select(l => $"{l.Keys[0]} {l.Requests}"));
+    }
+
+    [Fact]
     public void Cost_FollowsTheTierAndTheCache()
     {
         // 2.50 and 7.50 USD per million; cached input at a fifth, or at a tenth when the explicit cache was written to, which costs 125 %.

@@ -1,0 +1,55 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Microsoft.Data.Sqlite;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Ledger;
+using QwenProxy.Hosting;
+using QwenProxy.Ledger;
+
+namespace QwenProxy.Endpoints;
+
+/// <summary>
+/// <c>GET /admin/usage?since=24h&amp;by=hour</c>: the sums of the <c>usage</c> command. A proxy that keeps no ledger sums up the recent requests it
+/// has in memory; <c>source</c> says which of the two it was.
+/// </summary>
+internal sealed class AdminUsage(ProxyRuntime runtime)
+{
+    private const string DefaultSince = "24h";
+    private const string DefaultBy = "hour";
+
+    /// <summary>What to write, or why there is nothing.</summary>
+    public (Action<Utf8JsonWriter>? Write, ProxyError? Error) Read(string? sinceText, string? byText)
+    {
+        TimeZoneInfo zone = runtime.Time.LocalTimeZone;
+        if (!SinceText.TryRead(sinceText ?? DefaultSince, runtime.Time.GetUtcNow(), zone, out DateTimeOffset since))
+        {
+            return (null, OwnErrors.InvalidRequest($"since must be {SinceText.Allowed}.", "since"));
+        }
+
+        ImmutableArray<string> by = UsageTable.SplitKeys(byText ?? DefaultBy);
+        if (by.IsEmpty || by.Any(k => !UsageTable.AllKeys.Contains(k)))
+        {
+            return (null, OwnErrors.InvalidRequest($"by must be some of {string.Join(", ", UsageTable.AllKeys)}, with commas between them.", "by"));
+        }
+
+        UsageTable table = new(by, zone);
+        try
+        {
+            foreach (LedgerEntry entry in Entries(since)) table.Add(entry);
+        }
+        catch (SqliteException damaged)
+        {
+            return (null, OwnErrors.Internal() with { Message = $"The ledger cannot be read: {damaged.Message}" });
+        }
+
+        return (json => UsageJson.Write(json, table, by, since, runtime.Ledger is null ? "recent" : "ledger"), null);
+    }
+
+    private IEnumerable<LedgerEntry> Entries(DateTimeOffset since)
+    {
+        if (runtime.Ledger is null) return runtime.Requests.Recent().Select(r => r.Entry).Where(e => e.Time >= since);
+        string path = Path.Combine(runtime.Snapshot.Storage.DataFolder, LedgerFile.Name);
+        // Before the first request there is no file.
+        return File.Exists(path) ? LedgerFile.Read(path, since) : [];
+    }
+}

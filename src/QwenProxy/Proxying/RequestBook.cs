@@ -1,0 +1,77 @@
+using System.Collections.Immutable;
+using QwenProxy.Observability;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>A request that runs, as it stood when somebody asked. No text of a conversation.</summary>
+internal sealed record RunningRequest(string RequestId, string Path, string? Client, string Model, string? Served, string? Account, bool Stream)
+{
+    public int Attempts { get; init; }
+
+    public int Resumes { get; init; }
+
+    /// <summary>True when the first byte of the answer was written.</summary>
+    public bool IsAnswering { get; init; }
+
+    public long ResponseBytes { get; init; }
+
+    public TimeSpan Duration { get; init; }
+}
+
+/// <summary>
+/// The requests that run and the last <see cref="Kept"/> that ended, for people to look at. It lives in memory only; what has to last is in the
+/// ledger. Each text in it was cut short at Settle, so its size has a bound.
+/// </summary>
+internal sealed class RequestBook
+{
+    public const int Kept = 200;
+
+    private readonly Lock _lock = new();
+    private readonly HashSet<Exchange> _running = [];
+    private readonly SettledRequest?[] _ended = new SettledRequest?[Kept];
+    private long _endedCount;
+
+    public void Begin(Exchange exchange)
+    {
+        lock (_lock) _running.Add(exchange);
+    }
+
+    public void End(Exchange exchange, SettledRequest settled)
+    {
+        lock (_lock)
+        {
+            _running.Remove(exchange);
+            _ended[_endedCount++ % Kept] = settled;
+        }
+    }
+
+    /// <summary>The last ones that ended, newest first.</summary>
+    public ImmutableArray<SettledRequest> Recent()
+    {
+        lock (_lock)
+        {
+            int count = (int)Math.Min(_endedCount, Kept);
+            ImmutableArray<SettledRequest>.Builder recent = ImmutableArray.CreateBuilder<SettledRequest>(count);
+            for (int back = 1; back <= count; back++) recent.Add(_ended[(_endedCount - back) % Kept]!);
+            return recent.MoveToImmutable();
+        }
+    }
+
+    /// <summary>At most <see cref="Kept"/> of the running ones, the oldest first.</summary>
+    public ImmutableArray<RunningRequest> Running()
+    {
+        // An exchange leaves the set before it is disposed: while the lock is held, each is alive. Its fields are read while its own request
+        // changes them; each is read whole, and a picture of the moment asks for no more.
+        lock (_lock) return [.. _running.OrderBy(e => e.StartedAt).Take(Kept).Select(Look)];
+    }
+
+    private static RunningRequest Look(Exchange exchange) =>
+        new(exchange.RequestId, exchange.Path, exchange.ClientName, Settlement.Printable(exchange.AskedModel), exchange.ServedModel is { } served ? Settlement.Printable(served) : null, exchange.Account, exchange.IsStreaming)
+        {
+            Attempts = exchange.Attempts,
+            Resumes = exchange.Resumes,
+            IsAnswering = exchange.FirstByteAt != 0,
+            ResponseBytes = exchange.Output.Written,
+            Duration = exchange.Time.GetElapsedTime(exchange.StartedAt),
+        };
+}
