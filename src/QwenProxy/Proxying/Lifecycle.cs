@@ -1,3 +1,4 @@
+using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Errors;
@@ -130,7 +131,8 @@ internal sealed class Lifecycle(ProxyRuntime runtime)
             http.Response.ContentLength = body.Length;
             using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
             using Deadline deadline = new(runtime.Time, TimeSpan.FromSeconds(10), limit);
-            await WriteOrGiveUpAsync(async () => await http.Response.Body.WriteAsync(body, limit.Token));
+            exchange.Output.Write(body);
+            await WriteOrGiveUpAsync(async () => await exchange.Output.FlushAsync(limit.Token));
             return;
         }
 

@@ -35,6 +35,7 @@ public sealed partial class TelemetryTests
         Assert.Contains(" 500 server_error ", lines[2], StringComparison.Ordinal);
         Assert.Contains(" 400 context_too_long ", lines[3], StringComparison.Ordinal);
         Assert.Contains(" 400 invalid_request ", lines[4], StringComparison.Ordinal);
+        Assert.All(lines, l => Assert.Matches(@" responseBytes=\d{2,} ", l));
         Assert.Equal(5, lines.Select(l => l[l.LastIndexOf('=')..]).Distinct().Count());
     }
 
