@@ -87,8 +87,6 @@ public static class Profiles
         PrefillModels = ["*"],
         Stutter = StutterDeclaration.Incremental,
         SystemOnlyFirstModels = ["*"],
-        // Recent releases only; an older one answers 404 once and is translated for from then on.
-        MessagesPath = "messages",
     };
 
     public static UpstreamProfile SgLang { get; } = new("sglang")

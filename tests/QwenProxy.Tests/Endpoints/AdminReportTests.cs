@@ -203,7 +203,7 @@ public sealed class AdminReportTests
     /// <summary>The log line a request of the list must have had.</summary>
     private static string LineOf(JsonElement one)
     {
-        string[] named = ["model", "served", "account", "client", "address", "agent", "stream", "attempts", "resumes", "requestBytes", "responseBytes", "upstreamBytes", "ttfbMs", "durationMs", "inputTokens", "outputTokens"];
+        string[] named = ["model", "served", "account", "client", "address", "agent", "stream", "native", "attempts", "resumes", "requestBytes", "responseBytes", "upstreamBytes", "ttfbMs", "durationMs", "inputTokens", "outputTokens"];
         string Value(string name) => one.GetProperty(name) is { ValueKind: not JsonValueKind.Null } value ? value.ToString() : "";
         return $"{Value("method")} {Value("path")} {Value("status")} {Value("end")} {string.Join(' ', named.Select(n => $"{n}={Value(n)}"))} request={Value("requestId")}";
     }
