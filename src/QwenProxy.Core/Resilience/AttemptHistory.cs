@@ -15,6 +15,7 @@ public readonly record struct FailedAttempt(string Account, string Model, ProxyE
 public sealed class AttemptHistory(string? avoidAccount = null, string? avoidModel = null, FaultKind? brokenBy = null)
 {
     private readonly List<FailedAttempt> _failures = [];
+    private readonly List<string> _withdrawn = [];
 
     public IReadOnlyList<FailedAttempt> Failures => _failures;
 
@@ -31,11 +32,14 @@ public sealed class AttemptHistory(string? avoidAccount = null, string? avoidMod
 
     public void Failed(string account, string model, ProxyError error) => _failures.Add(new FailedAttempt(account, model, error));
 
+    /// <summary>An attempt was called off because a hedge beside it answered first: no failure, but it has used up its place in the budget.</summary>
+    public void Withdrawn(string model) => _withdrawn.Add(model);
+
     public void AddWait(TimeSpan wait) => Waited += wait;
 
     public int CountOn(string model)
     {
-        int count = 0;
+        int count = _withdrawn.Count(m => m == model);
         foreach (FailedAttempt attempt in _failures)
         {
             if (attempt.Model == model) count++;

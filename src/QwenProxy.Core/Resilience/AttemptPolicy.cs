@@ -33,6 +33,23 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         return new NextStep.GiveUp(FinalError(history, routes, now));
     }
 
+    /// <summary>
+    /// Whom to ask beside an attempt that has said nothing for a while: another account that is ready for the same model and was not asked yet.
+    /// Null when there is none, or when the budget, in which both count, does not allow it.
+    /// </summary>
+    public NextStep.Ask? Hedge(AttemptHistory history, IReadOnlyList<ModelRoute> routes, NextStep.Ask running)
+    {
+        int index = IndexOf(routes, running.Model);
+        if (index < 0 || history.CountOn(running.Model) + 1 >= limits.MaxAttempts) return null;
+        foreach (Candidate candidate in routes[index].Candidates)
+        {
+            if (candidate.Account == running.Account || candidate.State != CandidateState.Ready || !Untried(history, candidate)) continue;
+            return Ask(history, routes, index, new Pick(candidate, TimeSpan.Zero));
+        }
+
+        return null;
+    }
+
     private NextStep.Ask Ask(AttemptHistory history, IReadOnlyList<ModelRoute> routes, int index, Pick pick)
     {
         history.AddWait(pick.Delay);

@@ -102,7 +102,8 @@ internal sealed record TimeoutsSnapshot
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(30);
 }
 
-internal sealed record RetrySnapshot(int MaxAttempts = 4, double MaxWaitSeconds = 20);
+/// <param name="HedgeSeconds">Silence after which a second account is asked in parallel; 0 is never.</param>
+internal sealed record RetrySnapshot(int MaxAttempts = 4, double MaxWaitSeconds = 20, double HedgeSeconds = 0);
 
 internal sealed record BreakerSnapshot(int Failures = 10, double OpenSeconds = 15);
 

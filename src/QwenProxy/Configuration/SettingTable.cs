@@ -87,6 +87,11 @@ internal static class SettingTable
             ValueRules.PlainSeconds(zeroAllowed: true),
             s => s.Retry.MaxWaitSeconds,
             (s, v) => s with { Retry = s.Retry with { MaxWaitSeconds = v } }),
+        new Setting<double>(
+            "retry.hedgeSeconds",
+            ValueRules.PlainSeconds(zeroAllowed: true),
+            s => s.Retry.HedgeSeconds,
+            (s, v) => s with { Retry = s.Retry with { HedgeSeconds = v } }),
         new Setting<int>(
             "breaker.failures",
             ValueRules.Integer(1, 1_000_000),

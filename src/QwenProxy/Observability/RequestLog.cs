@@ -72,4 +72,7 @@ internal static partial class RequestLog
 
     [LoggerMessage(EventId = 12, Level = LogLevel.Debug, Message = "request={requestId} translation: {note}")]
     public static partial void Translated(ILogger logger, string requestId, string note);
+
+    [LoggerMessage(EventId = 13, Level = LogLevel.Debug, Message = "request={requestId} hedges: account={silent} has said nothing for {seconds} s, account={other} is asked too")]
+    public static partial void Hedge(ILogger logger, string requestId, string silent, double seconds, string other);
 }

@@ -11,7 +11,7 @@ namespace QwenProxy.Proxying;
 /// Attempts until one begins to answer, then the pump, then attempts again where upstream broke: before Commit from the start, after it only as a
 /// resume. A whole answer is committed when it is complete, so all of it may be tried again.
 /// </summary>
-internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, IncomingRequest incoming, RouteSession route) : IDisposable
+internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, IncomingRequest incoming, RouteSession route) : IAsyncDisposable
 {
     private readonly AttemptLoop _attempts = new(runtime, exchange, route);
     private readonly ResumeLoop _resume = new(runtime, exchange, incoming, route);
@@ -24,7 +24,7 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
         ProxyError? broken = null;
         while (true)
         {
-            AttemptOutcome<UpstreamStream> outcome = await _attempts.RunAsync(SendAsync);
+            AttemptOutcome<UpstreamStream> outcome = await _attempts.RunAsync(SendAsync, HedgeAfter);
             if (outcome.Answer is not { } upstream) return broken ?? outcome.Error;
             using (upstream)
             {
@@ -55,7 +55,14 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
         }
     }
 
-    public void Dispose() => _resume.Dispose();
+    public async ValueTask DisposeAsync()
+    {
+        await _attempts.DisposeAsync();
+        _resume.Dispose();
+    }
+
+    /// <summary>The rest of a broken answer comes from one upstream at a time: what it must repeat is compared to what another has said.</summary>
+    private TimeSpan HedgeAfter => _resume.IsResuming ? TimeSpan.Zero : TimeSpan.FromSeconds(exchange.Snapshot.Retry.HedgeSeconds);
 
     /// <summary>8 Frame … 12 Flush, for one upstream stream.</summary>
     private async Task<ProxyError?> PumpAsync(UpstreamStream upstream, DownstreamAnswer answer)
@@ -76,20 +83,20 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
     }
 
     /// <summary>6 Send and 7 the first Frame.</summary>
-    private async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target)
+    private async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, CancellationToken cancellationToken)
     {
         UpstreamCall call = new(runtime, exchange, incoming);
         TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
         if (NativeUrl(target) is { } url)
         {
-            AttemptOutcome<UpstreamStream> outcome = await call.SendNativeAsync(target, incoming.Native!, url, deadline);
+            AttemptOutcome<UpstreamStream> outcome = await call.SendNativeAsync(target, incoming.Native!, url, deadline, cancellationToken);
             if (outcome.Error is not { } error || !NativeEndpoints.IsMissing(error)) return outcome;
-            outcome = await call.SendAsync(target, call.Adapt(target), deadline);
+            outcome = await call.SendAsync(target, call.Adapt(target), deadline, cancellationToken);
             if (outcome.Answer is not null) runtime.NativeEndpoints.NoteMissing(url);
             return outcome;
         }
 
-        return _resume.IsResuming ? await _resume.SendAsync(call, target, deadline) : await call.SendAsync(target, call.Adapt(target), deadline);
+        return _resume.IsResuming ? await _resume.SendAsync(call, target, deadline, cancellationToken) : await call.SendAsync(target, call.Adapt(target), deadline, cancellationToken);
     }
 
     /// <summary>Where this attempt can be made in the client's own dialect; null when it has to be translated.</summary>

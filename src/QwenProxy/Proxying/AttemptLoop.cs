@@ -25,10 +25,14 @@ internal readonly record struct AttemptTarget(AccountSnapshot Account, NextStep.
 }
 
 /// <summary>4 Lease, 5 Authorize and 6 Send, as often as the attempt policy allows, until one attempt begins to answer.</summary>
-internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, RouteSession route)
+internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, RouteSession route) : IAsyncDisposable
 {
+    private HedgedAttempts? _hedged;
+
     /// <summary>Sends by <paramref name="send"/>, which returns once upstream has said something or has failed.</summary>
-    public async Task<AttemptOutcome<T>> RunAsync<T>(Func<AttemptTarget, Task<AttemptOutcome<T>>> send)
+    /// <param name="send">One attempt; its token ends with the request, or when another attempt has won.</param>
+    /// <param name="hedgeAfter">Silence after which a second account is asked in parallel; zero for never.</param>
+    public async Task<AttemptOutcome<T>> RunAsync<T>(Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, TimeSpan hedgeAfter)
         where T : class
     {
         while (true)
@@ -44,40 +48,56 @@ internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, Route
 
             // 4 Lease. When another request took a half-open breaker's one probe first, or heard a time named, the next step is decided anew.
             if (!route.TryLease(ask, out AccountSnapshot? account)) continue;
-            AttemptOutcome<T> outcome = await WithKeepAliveAsync(AttemptAsync(account, ask, send));
+            AttemptOutcome<T> outcome = await WithKeepAliveAsync(hedgeAfter > TimeSpan.Zero
+                ? HedgedAsync(account, ask, hedgeAfter, send)
+                : AttemptAsync(account, ask, send, exchange.Token));
             if (outcome.Error is not { } error) return outcome;
             route.Failed(error);
         }
     }
 
-    private async Task<AttemptOutcome<T>> AttemptAsync<T>(AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, Task<AttemptOutcome<T>>> send)
+    public async ValueTask DisposeAsync()
+    {
+        if (_hedged is not null) await _hedged.DisposeAsync();
+    }
+
+    private Task<AttemptOutcome<T>> HedgedAsync<T>(AccountSnapshot account, NextStep.Ask ask, TimeSpan after, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send)
         where T : class
     {
-        exchange.Attempts++;
+        _hedged ??= new HedgedAttempts(runtime, exchange, route);
+        return _hedged.RunAsync(account, ask, after, (who, what, token) => AttemptAsync(who, what, send, token));
+    }
+
+    private async Task<AttemptOutcome<T>> AttemptAsync<T>(
+        AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
+        where T : class
+    {
+        int number = ++exchange.Attempts;
         exchange.Account = account.Name;
         exchange.ServedModel = ask.Model;
         exchange.IsOnFallback = route.IsFallback(ask.Model);
 
-        using Activity? span = RequestTracing.BeginAttempt(account, ask.Model, exchange.Attempts);
-        AttemptOutcome<T> outcome = await AuthorizedAsync(account, ask, send);
+        using Activity? span = RequestTracing.BeginAttempt(account, ask.Model, number);
+        AttemptOutcome<T> outcome = await AuthorizedAsync(account, ask, send, cancellationToken);
         RequestTracing.EndAttempt(span, outcome.Error);
         string said = outcome.Error is { } error ? $"{error.Kind} {error.Status}" : "answers";
-        RequestLog.Attempt(runtime.Logger, exchange.RequestId, exchange.Attempts, account.Name, ask.Model, said);
+        RequestLog.Attempt(runtime.Logger, exchange.RequestId, number, account.Name, ask.Model, said);
         runtime.Metrics.AttemptEnded(account.Name, outcome.Error?.Kind.ToString() ?? "ok");
         return outcome;
     }
 
     /// <summary>5 Authorize; and once more when upstream refuses a token that can be renewed.</summary>
-    private async Task<AttemptOutcome<T>> AuthorizedAsync<T>(AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, Task<AttemptOutcome<T>>> send)
+    private async Task<AttemptOutcome<T>> AuthorizedAsync<T>(
+        AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
         where T : class
     {
-        Authorization authorization = await runtime.Authorizer.AuthorizeAsync(account, exchange.Token);
+        Authorization authorization = await runtime.Authorizer.AuthorizeAsync(account, cancellationToken);
         if (authorization.Error is { } refused) return refused;
-        AttemptOutcome<T> outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token));
-        if (outcome.Error is not { } error || !await runtime.Authorizer.RecoverAsync(account, authorization, error, exchange.Token)) return outcome;
-        authorization = await runtime.Authorizer.AuthorizeAsync(account, exchange.Token);
+        AttemptOutcome<T> outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
+        if (outcome.Error is not { } error || !await runtime.Authorizer.RecoverAsync(account, authorization, error, cancellationToken)) return outcome;
+        authorization = await runtime.Authorizer.AuthorizeAsync(account, cancellationToken);
         if (authorization.Error is not null) return outcome;
-        return await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token));
+        return await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
     }
 
     private async Task<bool> DelayAsync(TimeSpan delay)

@@ -27,7 +27,9 @@ internal sealed class Forwarding(ProxyRuntime runtime)
         exchange.LimitLifetime(stream ? exchange.Snapshot.Timeouts.Streaming : exchange.Snapshot.Timeouts.Request);
         exchange.AskedModel = model.IsEmpty ? "" : Plain(model.In(exchange.Body.Span));
         using RouteSession route = runtime.Router.Open(exchange, exchange.AskedModel, exchange.Body.Memory, default);
-        AttemptOutcome<ForwardedAnswer> outcome = await new AttemptLoop(runtime, exchange, route).RunAsync(target => SendAsync(exchange, target, model));
+        // Not hedged: what a forwarded request does at an upstream is not known here, so it is done at one at a time.
+        await using AttemptLoop attempts = new(runtime, exchange, route);
+        AttemptOutcome<ForwardedAnswer> outcome = await attempts.RunAsync((target, _) => SendAsync(exchange, target, model), hedgeAfter: TimeSpan.Zero);
         if (outcome.Answer is not { } answer) return outcome.Error;
         using (answer)
         {

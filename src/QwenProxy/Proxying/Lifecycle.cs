@@ -110,7 +110,7 @@ internal sealed class Lifecycle(ProxyRuntime runtime)
         using RouteSession route = runtime.Router.Open(exchange, incoming.Chat.Model, incoming.Chat.Body, incoming.Chat.Messages.In(incoming.Chat.Body.Span));
 
         // 4 … 12
-        using AnswerLoop loop = new(runtime, exchange, incoming, route);
+        await using AnswerLoop loop = new(runtime, exchange, incoming, route);
         return await loop.RunAsync();
     }
 

@@ -60,7 +60,7 @@ internal sealed class ResumeLoop : IDisposable
     }
 
     /// <summary>Asks for the rest of the answer, by prefill where the upstream can, else from the start. A refused prefill turns into a replay.</summary>
-    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(UpstreamCall call, AttemptTarget target, TimeSpan deadline)
+    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(UpstreamCall call, AttemptTarget target, TimeSpan deadline, CancellationToken cancellationToken)
     {
         UpstreamProfile profile = target.Account.Profile;
         PrefillStyle style = profile.CanPrefill(target.Ask.Model) ? profile.Prefill : PrefillStyle.None;
@@ -68,13 +68,13 @@ internal sealed class ResumeLoop : IDisposable
         _way = _policy.Choose(_sent!, style, target.Account.Name, target.Ask.Model);
         if (_way == ResumeWay.Prefill && PrefillRequest.Build(adapted.Body.Span, _sent!, style) is { } body && ChatRequest.TryParse(body, out ChatRequest prefill, out _))
         {
-            AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, prefill, deadline);
+            AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, prefill, deadline, cancellationToken);
             if (outcome.Error is not { } error || !_policy.NoteRefusedPrefill(target.Account.Name, target.Ask.Model, error)) return Note(outcome);
             _runtime.Metrics.Resumed("prefill", "refused");
         }
 
         _way = ResumeWay.Replay;
-        return Note(await call.SendAsync(target, adapted, deadline));
+        return Note(await call.SendAsync(target, adapted, deadline, cancellationToken));
     }
 
     /// <summary>The stage that lets only new bytes through; null on a first stream.</summary>

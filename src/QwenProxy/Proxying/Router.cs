@@ -66,6 +66,7 @@ internal sealed class RouteSession(
     private AttemptHistory _history = new();
     private Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>>? _narrow;
     private Lease? _lease;
+    private Lease? _hedge;
 
     /// <summary>Why the last attempt failed, for the log.</summary>
     public string LastFailure => _history.Last is { } last ? $"{last.Error.Kind} at {last.Account}" : "";
@@ -76,8 +77,7 @@ internal sealed class RouteSession(
         if (exchange.Snapshot.Accounts.IsEmpty) return new NextStep.GiveUp(OwnErrors.NoAccount());
         if (plan.IsEmpty) return new NextStep.GiveUp(OwnErrors.ModelNotFound(exchange.AskedModel));
         DateTimeOffset now = runtime.Time.GetUtcNow();
-        IReadOnlyList<ModelRoute> routes = pool.View(plan, affinity, now);
-        return _policy.Decide(_history, _narrow is null ? routes : _narrow(routes), now);
+        return _policy.Decide(_history, Routes(now), now);
     }
 
     /// <summary>
@@ -100,6 +100,36 @@ internal sealed class RouteSession(
         return pool.TryLease(ask.Account, ask.Model, runtime.Time.GetUtcNow(), out _lease);
     }
 
+    /// <summary>Takes a second lease beside the first, on another account; null when there is nobody for it.</summary>
+    public NextStep.Ask? TryHedge(NextStep.Ask running, out AccountSnapshot? account)
+    {
+        account = null;
+        DateTimeOffset now = runtime.Time.GetUtcNow();
+        if (_policy.Hedge(_history, Routes(now), running) is not { } ask || !pool.TryLease(ask.Account, ask.Model, now, out _hedge)) return null;
+        account = plan.Find(ask.Account)!;
+        return ask;
+    }
+
+    /// <summary>One of two attempts answers. The other is called off without blame.</summary>
+    public void HedgeDecided(bool hedgeWins)
+    {
+        Lease loser = hedgeWins ? _lease! : _hedge!;
+        if (hedgeWins) _lease = _hedge;
+        _hedge = null;
+        _history.Withdrawn(loser.Model);
+        loser.Dispose();
+    }
+
+    /// <summary>One of two attempts failed; the other goes on alone.</summary>
+    public void HalfFailed(bool hedgeFailed, ProxyError error)
+    {
+        Lease other = hedgeFailed ? _lease! : _hedge!;
+        if (hedgeFailed) _lease = _hedge;
+        _hedge = null;
+        Failed(error);
+        _lease = other;
+    }
+
     public TimeSpan FirstTokenDeadline(NextStep.Ask ask)
     {
         TimeoutsSnapshot timeouts = exchange.Snapshot.Timeouts;
@@ -117,7 +147,17 @@ internal sealed class RouteSession(
     }
 
     /// <summary>An attempt without verdict (the client left) holds nothing against the account.</summary>
-    public void Dispose() => _lease?.Dispose();
+    public void Dispose()
+    {
+        _lease?.Dispose();
+        _hedge?.Dispose();
+    }
+
+    private IReadOnlyList<ModelRoute> Routes(DateTimeOffset now)
+    {
+        IReadOnlyList<ModelRoute> routes = pool.View(plan, affinity, now);
+        return _narrow is null ? routes : _narrow(routes);
+    }
 
     private void Settle(ProxyError? error)
     {

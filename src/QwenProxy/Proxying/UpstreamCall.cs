@@ -36,17 +36,17 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
     }
 
     /// <summary>Sends and waits for the first event, at most <paramref name="firstToken"/>.</summary>
-    public Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, ChatRequest chat, TimeSpan firstToken) =>
-        SendAsync(target, BuildRequest(target, chat), native: null, firstToken);
+    public Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, ChatRequest chat, TimeSpan firstToken, CancellationToken cancellationToken) =>
+        SendAsync(target, BuildRequest(target, chat), native: null, firstToken, cancellationToken);
 
-    /// <summary>As <see cref="SendAsync(AttemptTarget, ChatRequest, TimeSpan)"/>, in the client's own dialect.</summary>
-    public Task<AttemptOutcome<UpstreamStream>> SendNativeAsync(AttemptTarget target, NativeRequest native, Uri url, TimeSpan firstToken) =>
-        SendAsync(target, NewRequest(target, url + exchange.Http.Request.QueryString.Value, native.Body, native.ForUpstream(target.Ask.Model)), native, firstToken);
+    /// <summary>As <see cref="SendAsync(AttemptTarget, ChatRequest, TimeSpan, CancellationToken)"/>, in the client's own dialect.</summary>
+    public Task<AttemptOutcome<UpstreamStream>> SendNativeAsync(AttemptTarget target, NativeRequest native, Uri url, TimeSpan firstToken, CancellationToken cancellationToken) =>
+        SendAsync(target, NewRequest(target, url + exchange.Http.Request.QueryString.Value, native.Body, native.ForUpstream(target.Ask.Model)), native, firstToken, cancellationToken);
 
-    private async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, HttpRequestMessage message, NativeRequest? native, TimeSpan firstToken)
+    private async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, HttpRequestMessage message, NativeRequest? native, TimeSpan firstToken, CancellationToken cancellationToken)
     {
         using HttpRequestMessage request = message;
-        CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(exchange.Token);
+        CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Deadline deadline = new(exchange.Time, firstToken, cancel);
         HttpResponseMessage? response = null;
         UpstreamStream? begun = null;
@@ -59,7 +59,7 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
         }
         catch (Exception failure) when (failure is HttpRequestException or IOException or OperationCanceledException or InvalidDataException)
         {
-            exchange.Token.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             return TransportFaults.Explain(failure, deadline.Passed ? firstToken : null, headersCame: response is not null, exchange.Snapshot.Timeouts.Connect);
         }
         finally

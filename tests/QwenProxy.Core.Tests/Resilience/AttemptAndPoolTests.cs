@@ -112,6 +112,26 @@ public sealed class AttemptAndPoolTests
     }
 
     [Fact]
+    public void Hedge_IsAnotherReadyAccountWithinTheBudget()
+    {
+        AttemptPolicy policy = new(new AttemptLimits(3, TimeSpan.Zero), new Random(1));
+        NextStep.Ask running = new("a", "m", TimeSpan.Zero, AnotherCouldServe: true);
+        ModelRoute route = new("m", [new Candidate("a", "m", CandidateState.Ready), new Candidate("b", "m", CandidateState.Last), new Candidate("c", "m", CandidateState.Ready)]);
+        AttemptHistory history = new();
+        Assert.Equal("c", policy.Hedge(history, [route], running)?.Account);
+        Assert.Null(policy.Hedge(history, [route with { Candidates = [route.Candidates[0], route.Candidates[1]] }, new ModelRoute("n", [new Candidate("c", "n", CandidateState.Ready)])], running));
+        history.Failed("c", "m", Fail(FaultKind.ServerError));
+        Assert.Null(policy.Hedge(history, [route], running));
+
+        // Of three attempts one was withdrawn and one is under way: the third may be a hedge, a fourth may not.
+        history = new AttemptHistory();
+        history.Withdrawn("m");
+        Assert.NotNull(policy.Hedge(history, [route], running));
+        history.Withdrawn("m");
+        Assert.Null(policy.Hedge(history, [route], running));
+    }
+
+    [Fact]
     public void AnyMixOfFaults_EndsWithinTheBudgetAndReturnsEveryLease()
     {
         Random random = new(42);

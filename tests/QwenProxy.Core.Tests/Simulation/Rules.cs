@@ -125,7 +125,7 @@ internal sealed class Rules(Simulation simulation)
             whole ? content == s.Text && arguments == s.Arguments : s.Text.StartsWith(content, StringComparison.Ordinal) && s.Arguments.StartsWith(arguments, StringComparison.Ordinal));
         Hold(script is not null, $"the client reads {(whole ? "one whole answer" : "the beginning of one answer")}, not '{content}' and '{arguments}'");
         Hold(finish == (whole ? "tool_calls" : ""), $"the end is told once and only when it has come, not '{finish}'");
-        Hold(roles <= 1 && !calls.Contains(';', StringComparison.Ordinal), "one role and one call are opened");
+        Hold(roles <= 1 && !calls.Contains(';'), "one role and one call are opened");
         bool thought = simulation.World.AllAgree && whole
             ? reasoning == script!.Thinking
             : Script.Usual.Thinking.StartsWith(reasoning, StringComparison.Ordinal) || Script.Other.Thinking.StartsWith(reasoning, StringComparison.Ordinal);

@@ -118,7 +118,7 @@ public sealed class FileTests : IDisposable
               "repair": { "stutter": "safe", "toolCalls": "observe", "thinkTags": "off", "loopGuard": "on" }, "resume": "off",
               "timeouts": { "connectSeconds": 0.5, "firstTokenSeconds": 7, "idleSeconds": 2, "keepAliveSeconds": 3, "requestSeconds": 4,
                             "streamingSeconds": 5, "drainSeconds": 0 },
-              "retry": { "maxAttempts": 1, "maxWaitSeconds": 0.25 }, "breaker": { "failures": 2, "openSeconds": 1.5 },
+              "retry": { "maxAttempts": 1, "maxWaitSeconds": 0.25, "hedgeSeconds": 2.5 }, "breaker": { "failures": 2, "openSeconds": 1.5 },
               "pool": { "maxIdleConnections": 1, "maxIdleConnectionsPerHost": 2, "idleSeconds": 3 },
               "limits": { "bodyBytes": 2048, "eventBytes": 4096, "headerBytes": 8192, "concurrentRequests": 9, "holdBytes": 16 },
               "storage": { "dataFolder": "d", "qwenHome": "~/q", "logFile": true }, "capture": { "streams": 3, "maxBytes": 5000000000, "redact": true },
@@ -134,7 +134,7 @@ public sealed class FileTests : IDisposable
         double?[] seconds =
             [.. new TimeSpan?[] { t.Connect, t.FirstToken, t.Idle, t.KeepAlive, t.Request, t.Streaming, t.Drain }.Select(x => x?.TotalSeconds)];
         Assert.Equal([0.5, 7, 2, 3, 4, 5, 0], seconds);
-        Assert.Equal(new RetrySnapshot(1, 0.25), s.Retry);
+        Assert.Equal(new RetrySnapshot(1, 0.25, 2.5), s.Retry);
         Assert.Equal(new BreakerSnapshot(2, 1.5), s.Breaker);
         Assert.Equal(new PoolSnapshot(1, 2, 3), s.Pool);
         Assert.Equal(

@@ -1,0 +1,106 @@
+using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Resilience;
+using QwenProxy.Hosting;
+using QwenProxy.Observability;
+
+namespace QwenProxy.Proxying;
+
+/// <summary>
+/// One attempt, and a second one at another account when the first has said nothing for a while. The first to answer wins; the other is
+/// cancelled at once, without blame. It ends before the request does, for it reads the request's body.
+/// </summary>
+internal sealed class HedgedAttempts(ProxyRuntime runtime, Exchange exchange, RouteSession route) : IAsyncDisposable
+{
+    private readonly List<CancellationTokenSource> _ends = [];
+    private readonly List<Task> _losers = [];
+
+    public async Task<AttemptOutcome<T>> RunAsync<T>(
+        AccountSnapshot account, NextStep.Ask ask, TimeSpan after, Func<AccountSnapshot, NextStep.Ask, CancellationToken, Task<AttemptOutcome<T>>> attempt)
+        where T : class
+    {
+        Contestant<T> first = Start(account, ask, attempt);
+        try
+        {
+            return await first.Work.WaitAsync(after, runtime.Time);
+        }
+        catch (TimeoutException) when (!first.Work.IsCompleted)
+        {
+            // It is silent: that is what the hedge is for.
+        }
+
+        if (route.TryHedge(ask, out AccountSnapshot? other) is not { } second) return await first.Work;
+        RequestLog.Hedge(runtime.Logger, exchange.RequestId, account.Name, Math.Round(after.TotalSeconds, 3), other!.Name);
+        return await RaceAsync(first, Start(other, second, attempt));
+    }
+
+    /// <summary>Waits for the losers, which have been told to end.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(_losers);
+        foreach (CancellationTokenSource end in _ends) end.Dispose();
+    }
+
+    private async Task<AttemptOutcome<T>> RaceAsync<T>(Contestant<T> first, Contestant<T> second)
+        where T : class
+    {
+        bool hedgeIsFirst = await Task.WhenAny(first.Work, second.Work) == second.Work;
+        (Contestant<T> quick, Contestant<T> slow) = hedgeIsFirst ? (second, first) : (first, second);
+        AttemptOutcome<T> outcome;
+        try
+        {
+            outcome = await quick.Work;
+        }
+        catch
+        {
+            // The request is over: nobody is left to win.
+            _losers.Add(WithdrawAsync(slow));
+            throw;
+        }
+
+        bool ends = outcome.Error is not { } error || ErrorPolicy.For(error.Kind).IsFinal;
+        if (!ends)
+        {
+            route.HalfFailed(hedgeFailed: hedgeIsFirst, outcome.Error!);
+            exchange.Account = slow.Account.Name;
+            return await slow.Work;
+        }
+
+        route.HedgeDecided(hedgeWins: hedgeIsFirst);
+        exchange.Account = quick.Account.Name;
+        runtime.Metrics.AttemptEnded(slow.Account.Name, "withdrawn");
+        _losers.Add(WithdrawAsync(slow));
+        return outcome;
+    }
+
+    private Contestant<T> Start<T>(AccountSnapshot account, NextStep.Ask ask, Func<AccountSnapshot, NextStep.Ask, CancellationToken, Task<AttemptOutcome<T>>> attempt)
+        where T : class
+    {
+        CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(exchange.Token);
+        _ends.Add(end);
+        return new Contestant<T>(account, attempt(account, ask, end.Token), end);
+    }
+
+    private async Task WithdrawAsync<T>(Contestant<T> loser)
+        where T : class
+    {
+        await loser.End.CancelAsync();
+        try
+        {
+            // It may have answered in the same moment.
+            if ((await loser.Work).Answer is IDisposable late) late.Dispose();
+        }
+        catch (OperationCanceledException)
+        {
+            // As it was told.
+        }
+        catch (Exception fault)
+        {
+            // A fault of this proxy's own in an attempt that is not needed any more must not break the answer that is.
+            RequestLog.Internal(runtime.Logger, fault, exchange.RequestId);
+        }
+    }
+
+    private readonly record struct Contestant<T>(AccountSnapshot Account, Task<AttemptOutcome<T>> Work, CancellationTokenSource End)
+        where T : class;
+}
