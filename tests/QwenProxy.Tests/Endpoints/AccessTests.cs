@@ -74,7 +74,12 @@ public sealed class AccessTests
     [InlineData("Host: 127.0.0.1\r\nOrigin: http://localhost:1\r\n", "403")]
     [InlineData("Host: localhost\r\nSec-Fetch-Site: cross-site\r\n", "403")]
     [InlineData("Host: localhost\r\n", "200")]
+    [InlineData("Host: 127.0.0.1:PORT\r\nOrigin: http://127.0.0.2:PORT\r\n", "403")]
+    [InlineData("Host: localhost:PORT\r\nOrigin: http://127.0.0.1:PORT\r\n", "403")]
+    [InlineData("Host: localhost\r\nX-Forwarded-For: 10.0.0.1\r\n", "401")]
+    [InlineData("Host: localhost\r\nForwarded: for=10.0.0.1\r\n", "401")]
     [InlineData("Host: 127.0.0.1:PORT\r\nOrigin: http://127.0.0.1:PORT\r\n", "200")]
+    [InlineData("Host: [::1]:PORT\r\nOrigin: http://[::1]:PORT\r\n", "200")]
     public async Task ForeignHostOrOrigin_IsKeptOutOfTheAdminApi(string headers, string status)
     {
         await using RunningProxy proxy = await RunningProxy.StartAsync(new Uri("http://127.0.0.1:9/v1"));
