@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Catalogue;
 using QwenProxy.Simulator;
 using QwenProxy.Tests.Support;
 
@@ -74,6 +75,30 @@ public sealed class ModelsTests
         Assert.True(model.TryGetProperty("display_name", out _) && model.TryGetProperty("created_at", out _));
         Assert.True(json.RootElement.GetProperty("has_more").GetBoolean());
         Assert.Equal("qwen3.7-max", json.RootElement.GetProperty("first_id").GetString());
+    }
+
+    /// <summary>Model Studio's own list names models without sizes; agents compact their history by them.</summary>
+    [Fact]
+    public async Task EveryModelOfTheCatalogue_IsListedWithItsOwnSizesInBothShapes()
+    {
+        string names = string.Join(',', ModelCatalogue.All.Select(m => $$"""{"id":"{{m.Name}}","object":"model","created":1,"owned_by":"system"}"""));
+        await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Json(200, $$"""{"object":"list","data":[{{names}}]}"""));
+        await using RunningProxy proxy = await RunningProxy.StartAsync(upstream.BaseUrl);
+        var expected = ModelCatalogue.All.Select(m => (m.Name, m.ContextTokens, m.MaxOutputTokens)).ToArray();
+        Assert.All(expected, m => Assert.True(m.ContextTokens >= 128_000 && m.MaxOutputTokens >= 8192, m.Name));
+        Assert.Contains(expected, m => m.ContextTokens != expected[0].ContextTokens);
+        Assert.Equal(expected, await SizesAsync("/v1/models", null, "context_length", "max_output_tokens"));
+        Assert.Equal(expected, await SizesAsync("/v1/models?limit=1000", "2023-06-01", "max_input_tokens", "max_tokens"));
+
+        async Task<IEnumerable<(string, int, int)>> SizesAsync(string path, string? version, string context, string output)
+        {
+            using HttpRequestMessage request = new(HttpMethod.Get, path);
+            if (version is not null) request.Headers.Add("anthropic-version", version);
+            using HttpResponseMessage response = await proxy.Client.SendAsync(request);
+            using JsonDocument json = JsonDocument.Parse(await response.Content.ReadAsStringAsync());
+            return [.. json.RootElement.GetProperty("data").EnumerateArray().Select(m =>
+                (m.GetProperty("id").GetString()!, m.GetProperty(context).GetInt32(), m.GetProperty(output).GetInt32()))];
+        }
     }
 
     [Theory]

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using QwenProxy.Core.Dialects.AnthropicMessages;
@@ -6,7 +5,7 @@ using QwenProxy.Core.Errors;
 
 namespace QwenProxy.Core.Tests.Dialects.AnthropicMessages;
 
-/// <summary>Errors, models and token counts in Anthropic's shapes.</summary>
+/// <summary>Errors and models in Anthropic's shapes.</summary>
 public sealed class MessagesShapesTests
 {
     private static readonly MessagesModel[] Models = [.. Enumerable.Range(1, 5).Select(Model)];
@@ -98,38 +97,6 @@ public sealed class MessagesShapesTests
         Assert.Equal(listed.LastOrDefault(), json.RootElement.GetProperty("last_id").GetString());
     }
 
-    [Fact]
-    public void TokenText_IsEveryWordOfTheRequest()
-    {
-        const string Body = """
-            {"system":[{"type":"text","text":"Sys\u0021"}],
-             "tools":[{"name":"Read","description":"Reads.","input_schema":{"type":"object"}},
-              {"name":"later","input_schema":{},"defer_loading":true},{"type":"web_search_20250305","name":"web"}],
-             "messages":[{"role":"user","content":"Hi"},
-              {"role":"assistant","content":[{"type":"thinking","thinking":"Hm","signature":"s"},
-                {"type":"tool_use","id":"c","name":"Read","input":{"p":"1"}}]},
-              {"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":[{"type":"text","text":"Out"},
-                {"type":"image","source":{"type":"base64","data":"AAAA"}}]},
-                {"type":"document","title":"T","source":{"type":"text","data":"Doc"}}]}]}
-            """;
-        ArrayBufferWriter<byte> text = new();
-        int allowance = MessagesTokenText.Collect(Encoding.UTF8.GetBytes(Body), text);
-        string[] words = ["Sys!", "Read", "Reads.", "{\"type\":\"object\"}", "Hi", "Hm", "Read", "{\"p\":\"1\"}", "Out", "T", "Doc", ""];
-        Assert.Equal(string.Join('\n', words), Encoding.UTF8.GetString(text.WrittenSpan));
-        Assert.Equal((4 * 5) + 140 + 1200, allowance);
-        Assert.True(MessagesTokenText.TryCount(Encoding.UTF8.GetBytes(Body), t => t.Length, out int tokens, out _));
-        Assert.Equal(text.WrittenCount + allowance, tokens);
-        Assert.Equal("{\"input_tokens\":42}", Encoding.UTF8.GetString(MessagesTokenText.WriteCount(42)));
-    }
-
     private static MessagesModel Model(int number) =>
         new($"m{number}", $"Model {number}", DateTimeOffset.UnixEpoch.AddDays(number), 1000 * number, number == 1 ? null : 100);
-
-    [Fact]
-    public void TokenCountOfABrokenBody_IsAFault()
-    {
-        Assert.False(MessagesTokenText.TryCount("{"u8.ToArray(), t => t.Length, out _, out ProxyError? fault));
-        Assert.Equal(400, fault.Status);
-        Assert.Equal(-1, MessagesTokenText.Collect("{"u8.ToArray(), new ArrayBufferWriter<byte>()));
-    }
 }
