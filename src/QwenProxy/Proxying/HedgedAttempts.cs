@@ -58,7 +58,8 @@ internal sealed class HedgedAttempts(ProxyRuntime runtime, Exchange exchange, Ro
             throw;
         }
 
-        bool ends = outcome.Error is not { } error || ErrorPolicy.For(error.Kind).IsFinal;
+        // What one account says of the request itself, the other would say too.
+        bool ends = outcome.Error is not { } error || !ErrorPolicy.For(error.Kind).Elsewhere;
         if (!ends)
         {
             route.HalfFailed(hedgeFailed: hedgeIsFirst, outcome.Error!);

@@ -14,7 +14,7 @@ internal sealed class Rules(Simulation simulation)
     private readonly Dictionary<(string Account, string Model), int> _faultsInARow = [];
     private readonly Dictionary<SimulatedRequest, DateTimeOffset> _earliest = [];
     private int _leases;
-    private BreakerRecord? _beforeHangUp;
+    private BreakerRecord? _beforeLetOff;
 
     /// <summary>What happened how often: a run in which nothing happens proves nothing.</summary>
     public Dictionary<string, int> Tally { get; } = [];
@@ -68,7 +68,7 @@ internal sealed class Rules(Simulation simulation)
         if (request.Resumes > 0) Count("attempt after a resume");
         if (lease.Model != "m") Count("fallback model");
         Hold(simulation.Now >= _earliest[request], "an attempt waits as long as was decided");
-        Hold(request.History.CountOn(lease.Model) < simulation.World.Limits.MaxAttempts, "attempts per model stay within the budget");
+        Hold(request.History.CountOn(lease.Model) + request.Running(lease.Model) + request.Withdrawn < simulation.World.Limits.MaxAttempts, "attempts per model stay within the budget");
         Hold(_namedTimes.GetValueOrDefault(key) <= simulation.Now + AccountPool.TimerSlack, "nobody is asked before the time that upstream named");
         bool open = before is BreakerState.Open or BreakerState.HalfOpen;
         Hold(lease.IsProbe == open, "an open breaker lets probes through and nothing else");
@@ -94,15 +94,16 @@ internal sealed class Rules(Simulation simulation)
         ExpectBreaker(key, lease.IsProbe, rule?.Breaks ?? false);
     }
 
-    public void BeforeHangUp(Lease lease) => _beforeHangUp = Breaker(lease.Account, lease.Model);
+    public void BeforeLetOff(Lease lease) => _beforeLetOff = Breaker(lease.Account, lease.Model);
 
-    public void AfterHangUp(Lease lease)
+    /// <summary>An attempt ended without a verdict: the client left, or a hedge was quicker.</summary>
+    public void LetOff(Lease lease, string why)
     {
         _leases--;
-        Count("hang-up during an attempt");
+        Count(why);
         BreakerRecord? now = Breaker(lease.Account, lease.Model);
-        Hold(now?.Failures == _beforeHangUp?.Failures && now?.State == _beforeHangUp?.State, "a client that leaves moves no breaker");
-        Hold(simulation.Pool.LeasesOut == _leases, "a client that leaves gives its lease back");
+        Hold(now?.Failures == _beforeLetOff?.Failures && now?.State == _beforeLetOff?.State, $"an attempt without verdict ({why}) moves no breaker");
+        Hold(simulation.Pool.LeasesOut == _leases, $"an attempt without verdict ({why}) gives its lease back");
     }
 
     public void GaveUp(ProxyError told)

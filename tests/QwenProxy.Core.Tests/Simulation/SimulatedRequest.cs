@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
@@ -8,7 +9,7 @@ using Stream = QwenProxy.Core.Tests.Resume.Stream;
 
 namespace QwenProxy.Core.Tests.Simulation;
 
-/// <summary>One streaming request from its first decision to its end, as the server's loops carry it out, without any waiting.</summary>
+/// <summary>One request, most of them streaming, from its first decision to its end, as the server's loops carry it out, without any waiting.</summary>
 internal sealed class SimulatedRequest(Simulation simulation, int number) : IDisposable
 {
     private static readonly byte[] Body = Encoding.UTF8.GetBytes("""{"model":"m","stream":true,"messages":[{"role":"user","content":"when?"}]}""");
@@ -17,9 +18,10 @@ internal sealed class SimulatedRequest(Simulation simulation, int number) : IDis
     private readonly ResumePolicy _resume = new();
     private readonly HashSet<string> _askedModels = [];
     private readonly ulong _affinity = (ulong)simulation.World.Random.NextInt64();
+    private readonly bool _whole = simulation.World.Random.Next(4) == 0;
     private readonly RoutePlan _plan = new RouteTable(simulation.World.Accounts, [], simulation.World.Fallbacks).Resolve("m");
     private AttemptHistory _history = new();
-    private Lease? _lease;
+    private readonly List<Attempt> _running = [];
     private bool _resuming;
     private int _usageSum;
 
@@ -28,7 +30,7 @@ internal sealed class SimulatedRequest(Simulation simulation, int number) : IDis
     /// <summary>How often it has ended; 1 in the end.</summary>
     public int Ends { get; private set; }
 
-    public Stream Client { get; } = new();
+    public Stream Client { get; private set; } = new();
 
     public TimeSpan Waited { get; private set; }
 
@@ -36,20 +38,19 @@ internal sealed class SimulatedRequest(Simulation simulation, int number) : IDis
 
     public AttemptHistory History => _history;
 
+    /// <summary>Attempts of this history that it was not told of: see <see cref="Sabotage.ForgetLosers"/>.</summary>
+    public int Withdrawn { get; private set; }
+
+    /// <summary>How many attempts at a model are under way.</summary>
+    public int Running(string model) => _running.Count(a => a.Ask.Model == model);
+
     public void Begin() => Next();
 
     /// <summary>The client leaves: no verdict about anybody.</summary>
     public void HangUp()
     {
         if (Ends > 0) return;
-        if (_lease is { } lease)
-        {
-            simulation.Rules.BeforeHangUp(lease);
-            if (simulation.Sabotage == Sabotage.BlameHangUps) lease.Settle(Resilience.World.Fail(FaultKind.Reset), simulation.Now);
-            else lease.Dispose();
-            simulation.Rules.AfterHangUp(lease);
-        }
-
+        foreach (Attempt attempt in _running) LetOff(attempt.Lease, simulation.Sabotage == Sabotage.BlameHangUps, "hang-up during an attempt");
         End("hung up");
     }
 
@@ -88,58 +89,109 @@ internal sealed class SimulatedRequest(Simulation simulation, int number) : IDis
     private void Ask(NextStep.Ask ask)
     {
         if (Ends > 0) return;
-        BreakerState? before = simulation.Rules.StateOf(ask.Account, ask.Model);
-        if (!Lease(ask))
-        {
-            simulation.Rules.Count("lease refused, decided anew");
-            Next();
-            return;
-        }
-
-        simulation.Rules.Asked(this, _lease!, before);
-        Course course = _world.Draw(ask.Account, simulation.Now);
-        simulation.Trace($"{simulation.Now:mm:ss.fff} request {number} asks {ask.Account}/{ask.Model}: {course.Refused?.Kind.ToString() ?? $"answers, {course.Broke?.Kind.ToString() ?? "whole"}"}");
-        if (course.Refused is { } refused) simulation.After(course.Took, () => Failed(ask, refused));
-        else simulation.After(course.Took + course.Streamed, () => Streamed(ask, course));
-    }
-
-    private bool Lease(NextStep.Ask ask)
-    {
-        if (simulation.Pool.TryLease(ask.Account, ask.Model, simulation.Now, out _lease)) return true;
-        // A driver that does not care what the pool says gets its lease by forgetting why it was refused.
-        if (simulation.Sabotage != Sabotage.IgnoreBreaker) return false;
-        simulation.Pool.Reset(ask.Account);
-        return simulation.Pool.TryLease(ask.Account, ask.Model, simulation.Now, out _lease);
-    }
-
-    private void Failed(NextStep.Ask ask, ProxyError error)
-    {
-        if (Ends > 0) return;
-        Settle(ask, error);
+        if (Begin(ask)) return;
+        simulation.Rules.Count("lease refused, decided anew");
         Next();
     }
 
-    private void Settle(NextStep.Ask ask, ProxyError? error)
+    private bool Begin(NextStep.Ask ask)
     {
-        Lease lease = _lease!;
-        _lease = null;
-        if (error is not null) _history.Failed(ask.Account, ask.Model, error);
-        if (error is not null && simulation.Sabotage == Sabotage.LoseLeases) return;
-        lease.Settle(error, simulation.Now);
-        simulation.Rules.Settled(lease, error);
+        BreakerState? before = simulation.Rules.StateOf(ask.Account, ask.Model);
+        if (!TryLease(ask, out Lease? lease)) return false;
+        simulation.Rules.Asked(this, lease, before);
+        Course course = _world.Draw(ask.Account, simulation.Now);
+        simulation.Trace($"{simulation.Now:mm:ss.fff} request {number} asks {ask.Account}/{ask.Model}: {course.Refused?.Kind.ToString() ?? $"answers, {course.Broke?.Kind.ToString() ?? "whole"}"}");
+        Attempt attempt = new(lease, ask, course);
+        _running.Add(attempt);
+        simulation.After(course.Took, () => FirstSign(attempt));
+        if (_world.HedgeAfter is { } after && !_resuming && _running.Count == 1) simulation.After(after, () => Hedge(attempt));
+        return true;
     }
 
-    private void Streamed(NextStep.Ask ask, Course course)
+    private bool TryLease(NextStep.Ask ask, [NotNullWhen(true)] out Lease? lease)
+    {
+        if (simulation.Pool.TryLease(ask.Account, ask.Model, simulation.Now, out lease)) return true;
+        // A driver that does not care what the pool says gets its lease by forgetting why it was refused.
+        if (simulation.Sabotage != Sabotage.IgnoreBreaker) return false;
+        simulation.Pool.Reset(ask.Account);
+        return simulation.Pool.TryLease(ask.Account, ask.Model, simulation.Now, out lease);
+    }
+
+    /// <summary>The attempt has said nothing for a while.</summary>
+    private void Hedge(Attempt silent)
+    {
+        if (Ends > 0 || silent.Speaks || !_running.Contains(silent)) return;
+        IReadOnlyList<ModelRoute> routes = Routes();
+        if (simulation.Policy.Hedge(_history, routes, silent.Ask) is not { } ask) return;
+        simulation.Rules.Hold(ask.Account != silent.Ask.Account && ask.Model == silent.Ask.Model, "a hedge asks another account for the same model");
+        simulation.Rules.Decided(this, ask, routes);
+        if (Begin(ask)) simulation.Rules.Count("hedge");
+    }
+
+    /// <summary>The attempt's first event, or its failure.</summary>
+    private void FirstSign(Attempt attempt)
+    {
+        if (Ends > 0 || !_running.Contains(attempt)) return;
+        bool ends = attempt.Course.Refused is not { } failure || !ErrorPolicy.For(failure.Kind).Elsewhere;
+        if (ends) Withdraw(_running.Find(a => a != attempt));
+        if (attempt.Course.Refused is { } refused)
+        {
+            Settle(attempt, refused);
+            if (_running.Count == 0) Next();
+            return;
+        }
+
+        attempt.Speaks = true;
+        simulation.After(attempt.Course.Streamed, () => Streamed(attempt));
+    }
+
+    private void Withdraw(Attempt? loser)
+    {
+        if (loser is null) return;
+        _running.Remove(loser);
+        if (simulation.Sabotage != Sabotage.ForgetLosers) _history.Withdrawn(loser.Ask.Model);
+        Withdrawn += simulation.Sabotage == Sabotage.ForgetLosers ? 1 : 0;
+        LetOff(loser.Lease, simulation.Sabotage == Sabotage.BlameLosers, "withdrawn");
+    }
+
+    private void LetOff(Lease lease, bool blame, string why)
+    {
+        simulation.Rules.BeforeLetOff(lease);
+        if (blame) lease.Settle(Resilience.World.Fail(FaultKind.Reset), simulation.Now);
+        else lease.Dispose();
+        simulation.Rules.LetOff(lease, why);
+    }
+
+    private void Settle(Attempt attempt, ProxyError? error)
+    {
+        _running.Remove(attempt);
+        if (error is not null) _history.Failed(attempt.Ask.Account, attempt.Ask.Model, error);
+        if (error is not null && simulation.Sabotage == Sabotage.LoseLeases) return;
+        attempt.Lease.Settle(error, simulation.Now);
+        simulation.Rules.Settled(attempt.Lease, error);
+    }
+
+    private void Streamed(Attempt attempt)
     {
         if (Ends > 0) return;
+        NextStep.Ask ask = attempt.Ask;
         _askedModels.Add(ask.Model);
-        ProxyError? fault = Feed(ask, course);
+        ProxyError? fault = Feed(ask, attempt.Course);
         simulation.Rules.CheckText(this, whole: fault is null);
-        Settle(ask, fault);
+        Settle(attempt, fault);
         if (fault is null)
         {
             simulation.Rules.CheckUsage(this, _usageSum);
             End("complete");
+        }
+        else if (_whole)
+        {
+            // The client has seen nothing of a whole answer: it is one more failed attempt.
+            simulation.Rules.Count("whole answer begun anew");
+            Client.Dispose();
+            Client = new Stream();
+            _usageSum = 0;
+            Next();
         }
         else if (_resume.CanResume(Client.Sent, fault))
         {
@@ -147,6 +199,7 @@ internal sealed class SimulatedRequest(Simulation simulation, int number) : IDis
             _history = simulation.Sabotage == Sabotage.ForgetWaits
                 ? new AttemptHistory(ask.Account, ask.Model, fault.Kind)
                 : _history.ForResume(ask.Account, ask.Model, fault.Kind);
+            Withdrawn = 0;
             Next();
         }
         else EndFailed(fault.Kind.ToString());
@@ -211,5 +264,17 @@ internal sealed class SimulatedRequest(Simulation simulation, int number) : IDis
         simulation.Trace($"{simulation.Now:mm:ss.fff} request {number} ends: {how}");
         simulation.Rules.Count($"end: {how}");
         simulation.Rules.CheckBudgets(this);
+    }
+
+    private sealed class Attempt(Lease lease, NextStep.Ask ask, Course course)
+    {
+        public Lease Lease => lease;
+
+        public NextStep.Ask Ask => ask;
+
+        public Course Course => course;
+
+        /// <summary>Its first event has come.</summary>
+        public bool Speaks { get; set; }
     }
 }

@@ -42,6 +42,7 @@ internal sealed class SimulatedWorld
         foreach (AccountSnapshot account in Accounts) _tempers[account.Name] = new Temper(random);
         if (random.Next(2) == 0) Fallbacks["m"] = random.Next(3) == 0 ? ["n", "o"] : ["n"];
         Limits = new AttemptLimits(1 + random.Next(4), TimeSpan.FromSeconds(random.Next(21)));
+        HedgeAfter = random.Next(3) == 0 ? TimeSpan.FromMilliseconds(1 + random.Next(3000)) : null;
         BreakerFailures = 1 + random.Next(6);
         BreakerOpen = TimeSpan.FromSeconds(1 + random.Next(20));
     }
@@ -53,6 +54,9 @@ internal sealed class SimulatedWorld
     public Dictionary<string, ImmutableArray<string>> Fallbacks { get; } = [];
 
     public AttemptLimits Limits { get; }
+
+    /// <summary>Null for no hedging.</summary>
+    public TimeSpan? HedgeAfter { get; }
 
     public int BreakerFailures { get; }
 

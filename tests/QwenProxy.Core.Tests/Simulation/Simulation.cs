@@ -20,6 +20,12 @@ internal enum Sabotage
     /// <summary>Holds a client that left against the account.</summary>
     BlameHangUps,
 
+    /// <summary>Holds it against an account that another one answered before it.</summary>
+    BlameLosers,
+
+    /// <summary>Forgets that a withdrawn attempt has been one.</summary>
+    ForgetLosers,
+
     /// <summary>Passes on a second stream without comparing it to the first.</summary>
     TrustResumes,
 

@@ -13,7 +13,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
     private static readonly string[] MustHappen =
     [
         "end: complete", "end: hung up", "end: Cut", "end: InvalidRequest", "end: ContentFilter", "end: AccountsCooling", "end: CircuitOpen", "end: RateLimited", "end: ResumeDiffers", "wait",
-        "attempt after a resume", "fallback model", "probe", "breaker opens", "breaker closes", "last resort", "hang-up during an attempt", "lease refused, decided anew",
+        "attempt after a resume", "fallback model", "probe", "breaker opens", "breaker closes", "last resort", "hedge", "withdrawn", "whole answer begun anew", "hang-up during an attempt", "lease refused, decided anew",
         "Replay: complete", "Replay: Cut", "Replay: IdleTimeout", "Prefill: complete", "Prefill: Cut", "prefill refused",
     ];
 
@@ -58,10 +58,12 @@ public sealed class SimulationTests(ITestOutputHelper output)
     [InlineData((int)Sabotage.LoseLeases, "lease")]
     [InlineData((int)Sabotage.RetryFinal, "final")]
     [InlineData((int)Sabotage.SkipWaits, "waits as long as was decided")]
-    [InlineData((int)Sabotage.BlameHangUps, "leaves moves no breaker")]
+    [InlineData((int)Sabotage.BlameHangUps, "hang-up during an attempt. moves no breaker")]
+    [InlineData((int)Sabotage.BlameLosers, "withdrawn. moves no breaker")]
+    [InlineData((int)Sabotage.ForgetLosers, "attempts per model stay within the budget")]
     [InlineData((int)Sabotage.TrustResumes, "the client reads|one role|shown once")]
     [InlineData((int)Sabotage.ForgetWaits, "all waits")]
-    [InlineData((int)Sabotage.IgnoreBreaker, "probes")]
+    [InlineData((int)Sabotage.IgnoreBreaker, "probes|nobody is asked before")]
     public void MistakeInTheDriver_IsFoundByARule(int sabotage, string rule)
     {
         for (int seed = 1; seed <= DefaultCount; seed++)

@@ -97,10 +97,12 @@ public sealed class HedgeTests
         Assert.Equal(3, world.First.Requests.Count + world.Second.Requests.Count);
     }
 
-    [Fact]
-    public async Task FailureThatIsFinal_IsToldAtOnce()
+    [Theory]
+    [InlineData("error-400-parameter")]
+    [InlineData("error-400-range")]
+    public async Task FailureOfTheRequestItself_IsToldAtOnce(string fault)
     {
-        await using World world = await World.StartAsync("error-400-parameter?with=delay&ms=700", "silence");
+        await using World world = await World.StartAsync($"{fault}?with=delay&ms=700", "silence");
         using HttpResponseMessage response = await world.Proxy.PostAsync(Dialect.Body(Dialect.Chat, stream: true)).WaitAsync(Soon);
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
         await Assert.Single(world.Second.Requests).Aborted.WaitAsync(Soon);
