@@ -42,7 +42,7 @@ public sealed class HedgeTests
     }
 
     [Theory]
-    [InlineData("healthy", 0.2, 4)]
+    [InlineData("healthy", 30, 4)]
     [InlineData("delay?ms=700", 0, 4)]
     [InlineData("delay?ms=700", 0.2, 1)]
     public async Task QuickAnswerOrHedgeOffOrNoBudget_AsksOneAccount(string scenario, double hedgeSeconds, int maxAttempts)
