@@ -1,5 +1,6 @@
 using QwenProxy.Configuration;
 using QwenProxy.Console;
+using QwenProxy.Console.Setup;
 using QwenProxy.Hosting;
 
 ProxyServer.PrepareProcess();
@@ -17,6 +18,7 @@ CommandActions actions = new()
     Status = new StatusCommand(terminal, SourcesOf).RunAsync,
     Models = new ModelsCommand(terminal, SourcesOf).RunAsync,
     Config = new ConfigCommand(terminal, SourcesOf).RunAsync,
+    Setup = new SetupCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
     Replay = new ReplayCommand(terminal, TimeProvider.System).RunAsync,
     Usage = new UsageCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
 };

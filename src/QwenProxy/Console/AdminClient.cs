@@ -7,12 +7,18 @@ namespace QwenProxy.Console;
 /// <summary>Asks a running proxy over its admin API, at the address the configuration names.</summary>
 internal static class AdminClient
 {
-    /// <summary>The proxy's status; null when none answers there, with the reason in <c>Problem</c>.</summary>
-    public static async Task<(JsonDocument? Status, string Problem)> StatusAsync(ProxySnapshot snapshot, CancellationToken stop)
+    /// <summary>Where programs on this machine reach the proxy: scheme, host and port, without a slash at the end.</summary>
+    public static string OriginOf(ProxySnapshot snapshot)
     {
         string host = snapshot.Host is "0.0.0.0" or "*" or "::" or "[::]" or "+" ? "127.0.0.1" : snapshot.Host;
         if (host.Contains(':', StringComparison.Ordinal) && !host.StartsWith('[')) host = $"[{host}]";
-        Uri address = new($"http://{host}:{snapshot.Port}/admin/status");
+        return $"http://{host}:{snapshot.Port}";
+    }
+
+    /// <summary>The proxy's status; null when none answers there, with the reason in <c>Problem</c>.</summary>
+    public static async Task<(JsonDocument? Status, string Problem)> StatusAsync(ProxySnapshot snapshot, CancellationToken stop)
+    {
+        Uri address = new(OriginOf(snapshot) + "/admin/status");
         using HttpClient client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(5) };
         using HttpRequestMessage request = new(HttpMethod.Get, address);
         if (snapshot.Clients.FirstOrDefault(c => c.IsAdmin) is { } admin) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", admin.Key.Reveal());

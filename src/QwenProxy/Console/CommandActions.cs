@@ -55,7 +55,13 @@ internal sealed record ConfigOptions(bool Json, bool Schema, ConfigurationFlags 
 
 internal sealed record DoctorOptions(bool Json, ConfigurationFlags Flags);
 
-internal sealed record SetupOptions(string Client, bool Undo, bool Print, ConfigurationFlags Flags);
+internal sealed record SetupOptions(string Client, bool Undo, bool Print, ConfigurationFlags Flags)
+{
+    public bool Json { get; init; }
+
+    /// <summary>The model the agent shall ask for; null lets the accounts decide.</summary>
+    public string? Model { get; init; }
+}
 
 /// <param name="Repair">off, observe, safe or auto.</param>
 /// <param name="Dialect">chat, responses or messages.</param>

@@ -122,9 +122,18 @@ internal sealed class CommandTree
         Option<bool> print = new("--print") { Description = "Only show what would be written" };
         command.Add(client);
         command.Add(undo);
+        Option<string?> model = new("--model") { Description = "The model the agent shall ask for", HelpName = "NAME" };
+        Option<bool> json = JsonOption();
         command.Add(print);
+        command.Add(model);
+        command.Add(json);
         command.SetAction((result, stop) => action(
-            new(result.GetRequiredValue(client), result.GetValue(undo), result.GetValue(print), group.Read(result, _rootGroup)), stop));
+            new(result.GetRequiredValue(client), result.GetValue(undo), result.GetValue(print), group.Read(result, _rootGroup))
+            {
+                Json = result.GetValue(json),
+                Model = result.GetValue(model),
+            },
+            stop));
     }
 
     private void AddReplay(Func<ReplayOptions, CancellationToken, Task<int>> action)

@@ -1,0 +1,27 @@
+using System.Collections.Immutable;
+
+namespace QwenProxy.Console.Setup;
+
+/// <summary>The dialect an agent will speak to the proxy.</summary>
+internal enum AgentDialect
+{
+    Chat,
+    Responses,
+    Messages,
+}
+
+/// <summary>How the proxy is reached and what is asked of it.</summary>
+/// <param name="Origin">Scheme, host and port, without a slash at the end.</param>
+/// <param name="Key">The client key; null when the proxy asks for none.</param>
+internal sealed record AgentTarget(string Origin, string Model, string? Key)
+{
+    /// <summary>For agents that do not start without any key. The proxy ignores it while it asks for none.</summary>
+    public const string NoKey = "qwen-proxy";
+
+    public string KeyOrNone => Key ?? NoKey;
+
+    public string BaseUrl => Origin + "/v1";
+}
+
+/// <summary>What is known of one agent: its settings file, and what has to stand there.</summary>
+internal sealed record AgentRecipe(string Name, SettingsFormat Format, AgentDialect Dialect, string File, ImmutableArray<SettingWish> Wishes);

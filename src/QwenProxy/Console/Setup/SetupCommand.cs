@@ -1,0 +1,117 @@
+using QwenProxy.Configuration;
+using QwenProxy.Credentials;
+
+namespace QwenProxy.Console.Setup;
+
+/// <summary>
+/// <c>qwen-proxy setup CLIENT</c>: points a coding agent at this proxy. It shows the difference, keeps a backup, writes, and asks the running proxy one
+/// question in the agent's dialect. <c>--undo</c> brings the old file back.
+/// </summary>
+internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, ConfigurationSources> sourcesOf, TimeProvider time)
+{
+    private const string DefaultModel = "qwen3.7-plus";
+
+    public async Task<int> RunAsync(SetupOptions options, CancellationToken stop)
+    {
+        ConfigurationSources sources = sourcesOf(options.Flags);
+        ConfigurationResult loaded = ConfigurationLoader.Load(sources);
+        if (loaded.Snapshot is not { } snapshot)
+        {
+            ConfigCommand.TellFaults(terminal, loaded);
+            return ExitCodes.BadUsage;
+        }
+
+        AgentTarget target = new(AdminClient.OriginOf(snapshot), options.Model ?? ModelOf(snapshot), KeyOf(snapshot, options.Client));
+        AgentRecipe recipe = new AgentRecipes(sources, snapshot.Storage.QwenHome, target).Of(options.Client);
+        AgentFile file = new(recipe.File, new DurableFiles());
+        try
+        {
+            if (options.Undo) return Undo(options, file);
+            if (options.Print) return Print(options, recipe, file);
+            return await WriteAsync(options, recipe, file, target, stop);
+        }
+        catch (SettingsFault fault)
+        {
+            string message = $"{file.Path}: {fault.Message}. Nothing was written.";
+            if (options.Json) PrintJson(options, file, "failed", null, new ProbeResult(false, message));
+            terminal.Error.WriteLine(message);
+            return ExitCodes.Failed;
+        }
+    }
+
+    private int Undo(SetupOptions options, AgentFile file)
+    {
+        bool isKnown = file.HasUndo;
+        if (isKnown) file.Undo();
+        if (options.Json) PrintJson(options, file, isKnown ? "undone" : "nothing-to-undo", null, null);
+        terminal.Error.WriteLine(isKnown ? $"{file.Path} is as it was before." : $"There is nothing to undo: this command has not written {file.Path}.");
+        return isKnown ? ExitCodes.Done : ExitCodes.NotFound;
+    }
+
+    /// <summary>What a person would write by hand goes to stdout; what it would change in the file that is there, to stderr.</summary>
+    private int Print(SetupOptions options, AgentRecipe recipe, AgentFile file)
+    {
+        string before = file.ReadText() ?? "";
+        string after = SettingsText.Apply(recipe.Format, before, recipe.Wishes);
+        terminal.Error.WriteLine(after == before ? $"{file.Path} is already set up." : $"{file.Path} would change:");
+        ShowDifference(before, after);
+        if (options.Json) PrintJson(options, file, after == before ? "already" : "would-write", null, null);
+        else terminal.Out.Write(TextDifference.Mask(SettingsText.Apply(recipe.Format, "", recipe.Wishes)));
+        return ExitCodes.Done;
+    }
+
+    private async Task<int> WriteAsync(SetupOptions options, AgentRecipe recipe, AgentFile file, AgentTarget target, CancellationToken stop)
+    {
+        string? before = file.ReadText();
+        string after = SettingsText.Apply(recipe.Format, before ?? "", recipe.Wishes);
+        bool isChange = after != before;
+        string? backup = null;
+        if (isChange)
+        {
+            terminal.Error.WriteLine($"{file.Path}:");
+            ShowDifference(before ?? "", after);
+            backup = file.Write(after, holdsKey: target.Key is not null);
+            terminal.Error.WriteLine(backup is null
+                ? $"Written; there was no such file before. `qwen-proxy setup {options.Client} --undo` removes it."
+                : $"Written. The file as it was is {backup}; `qwen-proxy setup {options.Client} --undo` brings it back.");
+        }
+        else
+        {
+            terminal.Error.WriteLine($"{file.Path} is already set up.");
+        }
+
+        ProbeResult probe = await new SetupProbe(time).AskAsync(recipe.Dialect, target, stop);
+        terminal.Error.WriteLine((probe.IsGood ? "It works. " : "It does not work yet. ") + probe.Message);
+        if (options.Json) PrintJson(options, file, isChange ? "written" : "already", backup, probe);
+        return probe.IsGood ? ExitCodes.Done : ExitCodes.NotFound;
+    }
+
+    private void ShowDifference(string before, string after)
+    {
+        foreach (string line in TextDifference.Of(before, after)) terminal.Error.WriteLine(line.TrimEnd('\r'));
+    }
+
+    private void PrintJson(SetupOptions options, AgentFile file, string state, string? backup, ProbeResult? probe) => JsonPrinter.Print(terminal, json =>
+    {
+        json.WriteStartObject();
+        json.WriteString("client", options.Client);
+        json.WriteString("file", file.Path);
+        json.WriteString("state", state);
+        json.WriteString("backup", backup);
+        if (probe is not null)
+        {
+            json.WriteBoolean("works", probe.IsGood);
+            json.WriteString("message", probe.Message);
+        }
+
+        json.WriteEndObject();
+    });
+
+    /// <summary>The first model that the accounts name, in their order of use; accounts without a list take any.</summary>
+    private static string ModelOf(ProxySnapshot snapshot) =>
+        snapshot.Accounts.OrderBy(a => a.Priority).SelectMany(a => a.Models).FirstOrDefault() ?? DefaultModel;
+
+    /// <summary>A client named like the agent is meant for it. An admin's key opens more than an agent needs and comes last.</summary>
+    private static string? KeyOf(ProxySnapshot snapshot, string client) =>
+        (snapshot.Clients.FirstOrDefault(c => c.Name == client) ?? snapshot.Clients.OrderBy(c => c.IsAdmin).FirstOrDefault())?.Key.Reveal();
+}

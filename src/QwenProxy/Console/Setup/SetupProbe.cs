@@ -1,0 +1,97 @@
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+
+namespace QwenProxy.Console.Setup;
+
+/// <summary>What the probe found, as one line for a person.</summary>
+internal sealed record ProbeResult(bool IsGood, string Message);
+
+/// <summary>Asks the running proxy one tiny question in an agent's own dialect, with the key that the agent will show.</summary>
+internal sealed class SetupProbe(TimeProvider time)
+{
+    private const string Question = "Say hello in one word.";
+    private const int MostTokens = 64;
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(120);
+
+    private sealed record Shape(string Path, string Body, string[] Endings);
+
+    public async Task<ProbeResult> AskAsync(AgentDialect dialect, AgentTarget target, CancellationToken stop)
+    {
+        string address = target.Origin;
+        Shape shape = ShapeOf(dialect, target.Model);
+        using HttpClient client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { Timeout = s_patience };
+        using HttpRequestMessage request = new(HttpMethod.Post, address + shape.Path) { Content = new StringContent(shape.Body, Encoding.UTF8, "application/json") };
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", target.KeyOrNone);
+        if (dialect == AgentDialect.Messages) request.Headers.Add("anthropic-version", "2023-06-01");
+        long start = time.GetTimestamp();
+        try
+        {
+            using HttpResponseMessage response = await client.SendAsync(request, stop);
+            string body = await response.Content.ReadAsStringAsync(stop);
+            return Judge(shape, target, response, body, time.GetElapsedTime(start));
+        }
+        catch (HttpRequestException absent) when (absent.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError)
+        {
+            return new ProbeResult(false, $"No proxy answers at {address}. Start one with `qwen-proxy serve`, then run this command again to check.");
+        }
+        catch (Exception broken) when (broken is HttpRequestException || (broken is OperationCanceledException && !stop.IsCancellationRequested))
+        {
+            string how = broken is HttpRequestException ? "the connection broke" : $"no answer within {s_patience.TotalSeconds} s";
+            return new ProbeResult(false, $"The proxy at {address} was asked for {target.Model}: {how}.");
+        }
+    }
+
+    private static ProbeResult Judge(Shape shape, AgentTarget target, HttpResponseMessage response, string body, TimeSpan took)
+    {
+        string asked = $"{target.Model} over {shape.Path}";
+        string account = response.Headers.TryGetValues("x-qwen-proxy-account", out IEnumerable<string>? names) ? $", account {string.Join(", ", names)}" : "";
+        if (!response.IsSuccessStatusCode) return new ProbeResult(false, $"Asked for {asked}: {(int)response.StatusCode} {MessageOf(body)}{account}.{FixOf((int)response.StatusCode)}");
+        bool isWhole = shape.Endings.Any(e => body.Contains(e, StringComparison.Ordinal));
+        return isWhole
+            ? new ProbeResult(true, $"Asked for {asked}: a whole answer in {took.TotalSeconds:0.0} s{account}.")
+            : new ProbeResult(false, $"Asked for {asked}: the answer did not come to its end{account}.");
+    }
+
+    private static string FixOf(int status) => status switch
+    {
+        401 => " If the proxy runs with other client keys than this command sees, give it the same --config and environment.",
+        404 => " `qwen-proxy models` lists the models on offer; `--model NAME` chooses one.",
+        _ => "",
+    };
+
+    /// <summary>The error's code and message, which have the same place in all dialects, but for the code that Messages has none of.</summary>
+    private static string MessageOf(string body)
+    {
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(body);
+            if (json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("error", out JsonElement error) && error.ValueKind == JsonValueKind.Object)
+            {
+                string code = error.TryGetProperty("code", out JsonElement named) && named.ValueKind == JsonValueKind.String ? named.GetString() + ": " : "";
+                if (error.TryGetProperty("message", out JsonElement message)) return (code + message.GetString()).TrimEnd('.');
+            }
+        }
+        catch (JsonException)
+        {
+            // Not this program's error then, and not worth quoting: it may be a whole web page.
+        }
+
+        return "without a message; what answers there may be no Qwen Proxy";
+    }
+
+    private static Shape ShapeOf(AgentDialect dialect, string model)
+    {
+        string name = JsonEncodedText.Encode(model).ToString();
+        string messages = $$"""[{"role":"user","content":"{{Question}}"}]""";
+        return dialect switch
+        {
+            AgentDialect.Messages => new Shape("/v1/messages", $$"""{"model":"{{name}}","max_tokens":{{MostTokens}},"stream":true,"messages":{{messages}}}""", ["\"message_stop\""]),
+            AgentDialect.Responses => new Shape(
+                "/v1/responses",
+                $$"""{"model":"{{name}}","max_output_tokens":{{MostTokens}},"stream":true,"store":false,"input":"{{Question}}"}""",
+                ["\"response.completed\"", "\"response.incomplete\""]),
+            _ => new Shape("/v1/chat/completions", $$"""{"model":"{{name}}","max_tokens":{{MostTokens}},"stream":true,"messages":{{messages}}}""", ["data: [DONE]"]),
+        };
+    }
+}
