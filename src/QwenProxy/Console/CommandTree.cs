@@ -122,6 +122,10 @@ internal sealed class CommandTree
         Option<bool> print = new("--print") { Description = "Only show what would be written" };
         command.Add(client);
         command.Add(undo);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(undo) && result.GetValue(print)) result.AddError("--undo and --print do not go together; choose one.");
+        });
         Option<string?> model = new("--model") { Description = "The model the agent shall ask for", HelpName = "NAME" };
         Option<bool> json = JsonOption();
         command.Add(print);

@@ -59,6 +59,7 @@ public sealed class CommandLineTests
         { "doctor --json", new DoctorOptions(true, new()) },
         { "setup claude-code --print", new SetupOptions("claude-code", false, true, new()) },
         { "setup aider --undo", new SetupOptions("aider", true, false, new()) },
+        { "setup codex --model m --json --port 1", new SetupOptions("codex", false, false, new() { Port = "1" }) { Json = true, Model = "m" } },
     };
 
     [Theory]
@@ -108,6 +109,7 @@ public sealed class CommandLineTests
     [InlineData("demo --port high", "\"high\"; it must be a whole number from 0 to 65535")]
     [InlineData("demo --port 70000", "\"70000\"; it must be")]
     [InlineData("setup emacs", "emacs")]
+    [InlineData("setup aider --undo --print", "--undo and --print do not go together")]
     [InlineData("setup", "setup")]
     [InlineData("replay", "replay")]
     [InlineData("replay /no/such/file", "/no/such/file")]

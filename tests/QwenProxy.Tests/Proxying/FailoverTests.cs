@@ -51,7 +51,7 @@ public sealed class FailoverTests
     {
         await using SimulatorServer first = await SimulatorServer.StartAsync(new SimulatorOptions { Scenario = fault });
         await using SimulatorServer second = await SimulatorServer.StartAsync(new SimulatorOptions());
-        await using RunningProxy proxy = await RunningProxy.StartAsync(Two(first, second), s => s with { Timeouts = s.Timeouts with { FirstToken = TimeSpan.FromMilliseconds(300) } });
+        await using RunningProxy proxy = await RunningProxy.StartAsync(Two(first, second), s => s with { Timeouts = s.Timeouts with { FirstToken = TimeSpan.FromSeconds(1.5) } });
         using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Chat, stream: true));
         (string text, bool orderly) = await RunningProxy.ReadAsync(response);
         Assert.True(orderly && response.StatusCode == HttpStatusCode.OK, text);
@@ -127,7 +127,7 @@ public sealed class FailoverTests
     public async Task SilenceWithOnlyAFallbackModelLeft_GoesThereAtOnce()
     {
         await using SimulatorServer upstream = await SimulatorServer.StartAsync(new SimulatorOptions { ChooseScenario = r => r.BodyText.Contains("\"m\"", StringComparison.Ordinal) ? "silence" : "healthy" });
-        await using RunningProxy proxy = await RunningProxy.StartAsync(upstream.BaseUrl, s => WithFallback(s) with { Timeouts = s.Timeouts with { FirstToken = TimeSpan.FromMilliseconds(300) } });
+        await using RunningProxy proxy = await RunningProxy.StartAsync(upstream.BaseUrl, s => WithFallback(s) with { Timeouts = s.Timeouts with { FirstToken = TimeSpan.FromSeconds(2) } });
         using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Chat, stream: true));
         Assert.Equal(Wanted, StreamText.Content((await RunningProxy.ReadAsync(response)).Text));
         Assert.Equal(2, upstream.Requests.Count);

@@ -86,7 +86,7 @@ public sealed class NativeTests
         }
 
         Assert.All(upstream.Requests, r => Assert.Equal("POST /apps/anthropic/v1/messages?beta=true HTTP/1.1", r.RequestLine));
-        Assert.Contains(proxy.Log.Lines, l => l.Contains("native=True", StringComparison.Ordinal) && l.Contains("inputTokens=15 outputTokens=7", StringComparison.Ordinal));
+        await LoggedAsync(proxy, l => l.Contains("native=True", StringComparison.Ordinal) && l.Contains("inputTokens=15 outputTokens=7", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -118,7 +118,7 @@ public sealed class NativeTests
         RawExchange seen = Assert.Single(upstream.Requests);
         Assert.Equal(StatelessResponse.Replace("up/", "", StringComparison.Ordinal), seen.BodyText);
         Assert.Equal("POST /api/v2/apps/protocols/compatible-mode/v1/responses HTTP/1.1", seen.RequestLine);
-        Assert.Contains(proxy.Log.Lines, l => l.Contains("native=True", StringComparison.Ordinal) && l.Contains("inputTokens=9 outputTokens=3", StringComparison.Ordinal));
+        await LoggedAsync(proxy, l => l.Contains("native=True", StringComparison.Ordinal) && l.Contains("inputTokens=9 outputTokens=3", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -135,7 +135,7 @@ public sealed class NativeTests
         Assert.StartsWith(Start, text, StringComparison.Ordinal);
         Assert.DoesNotContain("message_stop", text, StringComparison.Ordinal);
         Assert.Equal(2, text.Split("event: error\n").Length);
-        Assert.Contains(proxy.Log.Lines, l => l.Contains($" {kind} ", StringComparison.Ordinal));
+        await LoggedAsync(proxy, l => l.Contains($" {kind} ", StringComparison.Ordinal));
         Assert.Single(upstream.Requests);
     }
 
@@ -196,7 +196,7 @@ public sealed class NativeTests
 
         Assert.Single(upstream.Requests, r => r.RequestLine.Contains("anthropic", StringComparison.Ordinal));
         Assert.Equal(3, upstream.Requests.Count);
-        Assert.Contains(proxy.Log.Lines, l => l.Contains("native=False", StringComparison.Ordinal));
+        await LoggedAsync(proxy, l => l.Contains("native=False", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -236,6 +236,9 @@ public sealed class NativeTests
         Assert.All(upstream.Requests, r => Assert.Equal("/apps/anthropic/v1/messages", r.Target));
         Assert.Equal(2, upstream.Requests.Count);
     }
+
+    /// <summary>A request is logged when it is settled, which may be after the client has read its end.</summary>
+    private static Task LoggedAsync(RunningProxy proxy, Func<string, bool> wanted) => Until.TrueAsync(() => proxy.Log.Lines.Any(wanted), TimeSpan.FromSeconds(20));
 
     private static Task<RunningProxy> StartAsync(RawUpstream upstream) => StartAsync(upstream.BaseUrl);
 

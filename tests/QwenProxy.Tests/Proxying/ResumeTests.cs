@@ -187,7 +187,7 @@ public sealed class ResumeTests
 
     private static JsonElement LastUsage(string sse) => StreamText.Events(sse).Last(e => e.TryGetProperty("usage", out JsonElement u) && u.ValueKind == JsonValueKind.Object).GetProperty("usage");
 
-    private static ProxySnapshot Brisk(ProxySnapshot s) => s with { Timeouts = s.Timeouts with { Idle = TimeSpan.FromMilliseconds(500), FirstToken = TimeSpan.FromSeconds(30) } };
+    private static ProxySnapshot Brisk(ProxySnapshot s) => s with { Timeouts = s.Timeouts with { Idle = TimeSpan.FromSeconds(1), FirstToken = TimeSpan.FromSeconds(30) } };
 
     private static void AssertReadsAsOne(string text)
     {

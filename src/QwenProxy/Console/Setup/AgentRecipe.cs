@@ -24,4 +24,14 @@ internal sealed record AgentTarget(string Origin, string Model, string? Key)
 }
 
 /// <summary>What is known of one agent: its settings file, and what has to stand there.</summary>
-internal sealed record AgentRecipe(string Name, SettingsFormat Format, AgentDialect Dialect, string File, ImmutableArray<SettingWish> Wishes);
+internal sealed record AgentRecipe(SettingsFormat Format, AgentDialect Dialect, string File, ImmutableArray<SettingWish> Wishes)
+{
+    /// <summary>
+    /// What a file that does not exist begins with: the mark of the format that the agent would otherwise write into it at its first start, so that undo
+    /// still knows the file as its own.
+    /// </summary>
+    public string NewFile { get; init; } = "";
+
+    /// <summary>The text that the file shall have; null for <paramref name="before"/> means that there is none.</summary>
+    public string Apply(string? before) => SettingsText.Apply(Format, before ?? NewFile, Wishes);
+}

@@ -30,7 +30,7 @@ internal sealed class AgentRecipes(ConfigurationSources sources, string qwenHome
     private AgentRecipe ClaudeCode()
     {
         string[] models = ["ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_HAIKU_MODEL"];
-        return new AgentRecipe("claude-code", SettingsFormat.Json, AgentDialect.Messages, Path.Combine(Folder("CLAUDE_CONFIG_DIR", ".claude"), "settings.json"),
+        return new AgentRecipe(SettingsFormat.Json, AgentDialect.Messages, Path.Combine(Folder("CLAUDE_CONFIG_DIR", ".claude"), "settings.json"),
         [
             Text(target.Origin, "env", "ANTHROPIC_BASE_URL"),
             Text(target.KeyOrNone, "env", "ANTHROPIC_AUTH_TOKEN"),
@@ -50,17 +50,21 @@ internal sealed class AgentRecipes(ConfigurationSources sources, string qwenHome
             Provider("wire_api", "responses"),
         ];
         if (target.Key is { } key) wishes = wishes.Add(Provider("experimental_bearer_token", key));
-        return new AgentRecipe("codex", SettingsFormat.Toml, AgentDialect.Responses, Path.Combine(Folder("CODEX_HOME", ".codex"), "config.toml"), wishes);
+        return new AgentRecipe(SettingsFormat.Toml, AgentDialect.Responses, Path.Combine(Folder("CODEX_HOME", ".codex"), "config.toml"), wishes);
     }
 
     /// <summary>Its home is the folder in which this proxy looks for its sign-in, too: QWEN_HOME means the same to both.</summary>
-    private AgentRecipe QwenCode() => new("qwen-code", SettingsFormat.Json, AgentDialect.Chat, Path.Combine(qwenHome, "settings.json"),
+    private AgentRecipe QwenCode() => new(SettingsFormat.Json, AgentDialect.Chat, Path.Combine(qwenHome, "settings.json"),
     [
         Text("openai", "security", "auth", "selectedType"),
         Text(target.BaseUrl, "env", "OPENAI_BASE_URL"),
         Text(target.KeyOrNone, "env", "OPENAI_API_KEY"),
         Text(target.Model, "env", "OPENAI_MODEL"),
-    ]);
+    ])
+    {
+        // In a file that exists, a version would keep its older settings from being carried over.
+        NewFile = "{\n  \"$version\": 4\n}\n",
+    };
 
     private AgentRecipe OpenCode()
     {
@@ -72,8 +76,9 @@ internal sealed class AgentRecipes(ConfigurationSources sources, string qwenHome
         string file = Path.Combine(folder, "opencode.jsonc");
         if (!File.Exists(file)) file = Path.Combine(folder, "opencode.json");
         if (sources.Variable("OPENCODE_CONFIG_DIR") is null && sources.Variable("OPENCODE_CONFIG") is { } own) file = sources.FullPath(own, sources.WorkingFolder);
-        return new AgentRecipe("opencode", SettingsFormat.Json, AgentDialect.Chat, file,
+        return new AgentRecipe(SettingsFormat.Json, AgentDialect.Chat, file,
         [
+            new(["$schema"], "\"https://opencode.ai/config.json\"", OnlyIfMissing: true),
             Text("@ai-sdk/openai-compatible", "provider", Id, "npm"),
             Text(Title, "provider", Id, "name"),
             Text(target.BaseUrl, "provider", Id, "options", "baseURL"),
@@ -91,7 +96,7 @@ internal sealed class AgentRecipes(ConfigurationSources sources, string qwenHome
         string file = Path.Combine(data, "settings", "providers.json");
         if (sources.Variable("CLINE_PROVIDER_SETTINGS_PATH") is { } own) file = sources.FullPath(own, sources.WorkingFolder);
         SettingWish Setting(string key, string value) => Text(value, "providers", provider, "settings", key);
-        return new AgentRecipe("cline", SettingsFormat.Json, AgentDialect.Chat, file,
+        return new AgentRecipe(SettingsFormat.Json, AgentDialect.Chat, file,
         [
             new(["version"], "1", OnlyIfMissing: true),
             Setting("provider", provider),
@@ -109,7 +114,7 @@ internal sealed class AgentRecipes(ConfigurationSources sources, string qwenHome
     private AgentRecipe Continue()
     {
         SettingWish Model(string key, string value) => Text(value, "models", Title, key);
-        return new AgentRecipe("continue", SettingsFormat.Yaml, AgentDialect.Chat, Path.Combine(Folder("CONTINUE_GLOBAL_DIR", ".continue"), "config.yaml"),
+        return new AgentRecipe(SettingsFormat.Yaml, AgentDialect.Chat, Path.Combine(Folder("CONTINUE_GLOBAL_DIR", ".continue"), "config.yaml"),
         [
             new(["name"], "\"Local config\"", OnlyIfMissing: true),
             new(["version"], "\"1.0.0\"", OnlyIfMissing: true),
@@ -122,7 +127,7 @@ internal sealed class AgentRecipes(ConfigurationSources sources, string qwenHome
     }
 
     /// <summary>It has no variable for its home; <c>openai/</c> is its word for "over the OpenAI protocol" and does not go over the wire.</summary>
-    private AgentRecipe Aider() => new("aider", SettingsFormat.Yaml, AgentDialect.Chat, Path.Combine(sources.HomeFolder, ".aider.conf.yml"),
+    private AgentRecipe Aider() => new(SettingsFormat.Yaml, AgentDialect.Chat, Path.Combine(sources.HomeFolder, ".aider.conf.yml"),
     [
         Text("openai/" + target.Model, "model"),
         Text(target.BaseUrl, "openai-api-base"),

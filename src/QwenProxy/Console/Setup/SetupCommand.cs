@@ -32,7 +32,7 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
         }
         catch (SettingsFault fault)
         {
-            string message = $"{file.Path}: {fault.Message}. Nothing was written.";
+            string message = $"{file.Path}: {fault.Message.TrimEnd('.')}. Nothing was written.";
             if (options.Json) PrintJson(options, file, "failed", null, new ProbeResult(false, message));
             terminal.Error.WriteLine(message);
             return ExitCodes.Failed;
@@ -52,18 +52,18 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
     private int Print(SetupOptions options, AgentRecipe recipe, AgentFile file)
     {
         string before = file.ReadText() ?? "";
-        string after = SettingsText.Apply(recipe.Format, before, recipe.Wishes);
+        string after = recipe.Apply(file.ReadText());
         terminal.Error.WriteLine(after == before ? $"{file.Path} is already set up." : $"{file.Path} would change:");
         ShowDifference(before, after);
         if (options.Json) PrintJson(options, file, after == before ? "already" : "would-write", null, null);
-        else terminal.Out.Write(TextDifference.Mask(SettingsText.Apply(recipe.Format, "", recipe.Wishes)));
+        else terminal.Out.Write(TextDifference.Mask(recipe.Apply(null)));
         return ExitCodes.Done;
     }
 
     private async Task<int> WriteAsync(SetupOptions options, AgentRecipe recipe, AgentFile file, AgentTarget target, CancellationToken stop)
     {
         string? before = file.ReadText();
-        string after = SettingsText.Apply(recipe.Format, before ?? "", recipe.Wishes);
+        string after = recipe.Apply(before);
         bool isChange = after != before;
         string? backup = null;
         if (isChange)

@@ -27,8 +27,8 @@ internal sealed class SetupProbe(TimeProvider time)
         long start = time.GetTimestamp();
         try
         {
-            using HttpResponseMessage response = await client.SendAsync(request, stop);
-            string body = await response.Content.ReadAsStringAsync(stop);
+            using HttpResponseMessage response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            string body = await ReadAsync(response, stop);
             return Judge(shape, target, response, body, time.GetElapsedTime(start));
         }
         catch (HttpRequestException absent) when (absent.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError)
@@ -42,15 +42,35 @@ internal sealed class SetupProbe(TimeProvider time)
         }
     }
 
+    /// <summary>All that came. A stream that fails says why in its last event and then breaks the connection, which is no reason to lose the why.</summary>
+    private static async Task<string> ReadAsync(HttpResponseMessage response, CancellationToken stop)
+    {
+        using MemoryStream seen = new();
+        await using Stream body = await response.Content.ReadAsStreamAsync(stop);
+        try
+        {
+            await body.CopyToAsync(seen, stop);
+        }
+        catch (Exception broken) when (broken is IOException or HttpRequestException)
+        {
+            // What came is judged like any other answer: without its end it is not a good one.
+        }
+
+        return Encoding.UTF8.GetString(seen.ToArray());
+    }
+
     private static ProbeResult Judge(Shape shape, AgentTarget target, HttpResponseMessage response, string body, TimeSpan took)
     {
         string asked = $"{target.Model} over {shape.Path}";
         string account = response.Headers.TryGetValues("x-qwen-proxy-account", out IEnumerable<string>? names) ? $", account {string.Join(", ", names)}" : "";
-        if (!response.IsSuccessStatusCode) return new ProbeResult(false, $"Asked for {asked}: {(int)response.StatusCode} {MessageOf(body)}{account}.{FixOf((int)response.StatusCode)}");
+        if (!response.IsSuccessStatusCode) return new ProbeResult(false, $"Asked for {asked}: {(int)response.StatusCode} {MessageOf(body) ?? "without a message; what answers there may be no Qwen Proxy"}{account}.{FixOf((int)response.StatusCode)}");
+
+        // Every answer of this program names the account; another server at the port may well answer as nicely.
+        if (account.Length == 0) return new ProbeResult(false, $"What answers at {target.Origin} is no Qwen Proxy. Stop it, or choose another port with --port.");
         bool isWhole = shape.Endings.Any(e => body.Contains(e, StringComparison.Ordinal));
         return isWhole
             ? new ProbeResult(true, $"Asked for {asked}: a whole answer in {took.TotalSeconds:0.0} s{account}.")
-            : new ProbeResult(false, $"Asked for {asked}: the answer did not come to its end{account}.");
+            : new ProbeResult(false, $"Asked for {asked}: the answer broke off: {ErrorEventOf(body) ?? "it has no end"}{account}.");
     }
 
     private static string FixOf(int status) => status switch
@@ -60,13 +80,20 @@ internal sealed class SetupProbe(TimeProvider time)
         _ => "",
     };
 
-    /// <summary>The error's code and message, which have the same place in all dialects, but for the code that Messages has none of.</summary>
-    private static string MessageOf(string body)
+    private static string? ErrorEventOf(string stream) => stream.Split('\n').Where(l => l.StartsWith("data: {", StringComparison.Ordinal)).Select(l => MessageOf(l[6..])).LastOrDefault(m => m is not null);
+
+    /// <summary>
+    /// The error's code and message; null when there is none. They have the same place in all dialects, except that Messages has no code and the last event
+    /// of Responses has the error inside the response.
+    /// </summary>
+    private static string? MessageOf(string body)
     {
         try
         {
             using JsonDocument json = JsonDocument.Parse(body);
-            if (json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("error", out JsonElement error) && error.ValueKind == JsonValueKind.Object)
+            JsonElement root = json.RootElement;
+            if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty("response", out JsonElement whole)) root = whole;
+            if (root.ValueKind == JsonValueKind.Object && root.TryGetProperty("error", out JsonElement error) && error.ValueKind == JsonValueKind.Object)
             {
                 string code = error.TryGetProperty("code", out JsonElement named) && named.ValueKind == JsonValueKind.String ? named.GetString() + ": " : "";
                 if (error.TryGetProperty("message", out JsonElement message)) return (code + message.GetString()).TrimEnd('.');
@@ -77,7 +104,7 @@ internal sealed class SetupProbe(TimeProvider time)
             // Not this program's error then, and not worth quoting: it may be a whole web page.
         }
 
-        return "without a message; what answers there may be no Qwen Proxy";
+        return null;
     }
 
     private static Shape ShapeOf(AgentDialect dialect, string model)

@@ -30,7 +30,7 @@ internal static class TomlSettings
         RefuseOtherForms(path, all, document);
         string line = $"{path[^1]} = {wish.Value}\n";
         if (path.Length == 1) return InsertTop(text, top, line);
-        if (document.Tables.FirstOrDefault(t => t is TableSyntax && Names(t.Name!).SequenceEqual(path.SkipLast(1))) is not { } home)
+        if (document.Tables.FirstOrDefault(t => t is TableSyntax && Names(t.Name!).AsSpan().SequenceEqual(path.AsSpan(..^1))) is not { } home)
             return Append(text, $"[{string.Join('.', path[..^1])}]\n{line}");
         KeyValueSyntax? last = home.Items.OfType<KeyValueSyntax>().LastOrDefault();
         int at = last is null ? home.CloseBracket!.Span.End.Offset : last.Value!.Span.End.Offset;

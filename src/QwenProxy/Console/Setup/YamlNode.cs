@@ -6,7 +6,7 @@ namespace QwenProxy.Console.Setup;
 /// <summary>A YAML value with its place in the text. The library's own tree has no places to edit at.</summary>
 internal sealed class YamlNode
 {
-    /// <summary>Null when it is a map or a list, or stands for another node by an alias.</summary>
+    /// <summary>Null when it is a map or a list, or bound to other nodes by an anchor or an alias.</summary>
     public string? Scalar { get; private init; }
 
     public bool IsScalar => Scalar is not null;
@@ -58,12 +58,12 @@ internal sealed class YamlNode
 
     private static YamlNode ReadNode(Parser parser)
     {
-        switch (parser.Consume<NodeEvent>())
+        switch (parser.Consume<ParsingEvent>())
         {
             case Scalar scalar:
                 return new YamlNode
                 {
-                    Scalar = scalar.Value,
+                    Scalar = scalar.Anchor.IsEmpty ? scalar.Value : null,
                     IsOneLine = scalar.Style is not (ScalarStyle.Literal or ScalarStyle.Folded),
                     Start = (int)scalar.Start.Index,
                     End = (int)scalar.End.Index,
@@ -82,7 +82,9 @@ internal sealed class YamlNode
     {
         YamlNode node = new() { IsFlow = start.Style == SequenceStyle.Flow, Start = (int)start.Start.Index, Line = (int)start.Start.Line };
         while (!parser.Accept<SequenceEnd>(out _)) node.Items.Add(ReadNode(parser));
-        node.End = (int)parser.Consume<SequenceEnd>().End.Index;
+
+        // The library gives the place before a closing bracket.
+        node.End = (int)parser.Consume<SequenceEnd>().Start.Index + (node.IsFlow ? 1 : 0);
         return node;
     }
 

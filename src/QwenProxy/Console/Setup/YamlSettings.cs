@@ -22,7 +22,7 @@ internal static class YamlSettings
         if (map.Find(key) is not { } value)
             return SettingsText.InsertLines(text, at, $"{new string(' ', map.Column)}{key}: {wish.Value}\n");
         if (wish.OnlyIfMissing) return text;
-        if (!value.IsScalar) throw new SettingsFault($"line {value.Line}: {key} is not a single value");
+        if (!value.IsScalar) throw new SettingsFault($"line {value.Line}: {key} is not a single value of its own");
         using JsonDocument wished = JsonDocument.Parse(wish.Value);
         if (value.Scalar == wished.RootElement.GetString()) return text;
         string gap = value.Start == value.End ? " " : "";
