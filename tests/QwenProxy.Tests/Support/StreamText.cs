@@ -59,7 +59,8 @@ internal static class StreamText
 
     /// <summary>A terminal event of any dialect: the stream says that it is complete.</summary>
     public static bool IsComplete(string sse) =>
-        sse.Contains("data: [DONE]", StringComparison.Ordinal) || sse.Contains("data:[DONE]", StringComparison.Ordinal) || sse.Contains("\"message_stop\"", StringComparison.Ordinal) || sse.Contains("\"response.completed\"", StringComparison.Ordinal);
+        sse.Contains("data: [DONE]", StringComparison.Ordinal) || sse.Contains("data:[DONE]", StringComparison.Ordinal) || sse.Contains("\"message_stop\"", StringComparison.Ordinal)
+        || sse.Contains("\"response.completed\"", StringComparison.Ordinal) || sse.Contains("\"response.incomplete\"", StringComparison.Ordinal);
 
     private static IEnumerable<JsonElement> Deltas(string sse) =>
         from one in Events(sse)
