@@ -19,6 +19,7 @@ CommandActions actions = new()
     Models = new ModelsCommand(terminal, SourcesOf).RunAsync,
     Config = new ConfigCommand(terminal, SourcesOf).RunAsync,
     Setup = new SetupCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
+    Doctor = new DoctorCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
     Replay = new ReplayCommand(terminal, TimeProvider.System).RunAsync,
     Usage = new UsageCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
 };

@@ -24,6 +24,9 @@ public sealed record AccountSnapshot
     /// <summary>Null for OAuth accounts and for local servers that want no key.</summary>
     public Secret? ApiKey { get; init; }
 
+    /// <summary>The file that the key stands in, whose mode decides who can read it; null when it came from a variable.</summary>
+    public string? KeyFile { get; init; }
+
     /// <summary>The credentials file of an OAuth account; null otherwise.</summary>
     public string? CredentialsPath { get; init; }
 

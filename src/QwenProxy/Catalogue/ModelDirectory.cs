@@ -31,7 +31,7 @@ internal sealed record OfferedModel(string Id, string Account, ReadOnlyMemory<by
 /// </summary>
 internal sealed partial class ModelDirectory(UpstreamTransport transport, AccountAuthorizer authorizer, TimeProvider time, ILogger<ModelDirectory> logger)
 {
-    private const int MaxListBytes = 8 * 1024 * 1024;
+    internal const int MaxListBytes = 8 * 1024 * 1024;
     private static readonly TimeSpan Fresh = TimeSpan.FromMinutes(5);
     private static readonly TimeSpan RetryAfterFailure = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AskTimeout = TimeSpan.FromSeconds(5);
@@ -98,8 +98,7 @@ internal sealed partial class ModelDirectory(UpstreamTransport transport, Accoun
         using Deadline deadline = new(time, AskTimeout, limit);
         Authorization authorization = await authorizer.AuthorizeAsync(account, limit.Token);
         if (authorization.BaseUrl is null) return null;
-        using HttpRequestMessage request = new(HttpMethod.Get, $"{authorization.BaseUrl.AbsoluteUri.TrimEnd('/')}/models");
-        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
+        using HttpRequestMessage request = RequestFor(authorization.BaseUrl);
         HeaderAllowList.ApplyAccount(account, request, authorization.Token);
         HttpResponseMessage response = await transport.SendAsync(request, snapshot, limit.Token);
         try
@@ -122,7 +121,16 @@ internal sealed partial class ModelDirectory(UpstreamTransport transport, Accoun
         }
     }
 
-    private static List<OfferedModel>? Parse(ReadOnlySpan<byte> json, string account)
+    /// <summary>Asks for the models at a base URL; what authorizes it is still to be added.</summary>
+    internal static HttpRequestMessage RequestFor(Uri baseUrl)
+    {
+        HttpRequestMessage request = new(HttpMethod.Get, $"{baseUrl.AbsoluteUri.TrimEnd('/')}/models");
+        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
+        return request;
+    }
+
+    /// <summary>The models of a list as upstreams write it; null when there is no model in it.</summary>
+    internal static List<OfferedModel>? Parse(ReadOnlySpan<byte> json, string account)
     {
         JsonScanner top = new(json);
         while (top.MoveNext())

@@ -59,6 +59,7 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
             BaseUrl = baseUrl,
             Profile = profile,
             ApiKey = key,
+            KeyFile = key is null ? null : SecretReader.FileOfNode(context, node.Find("apiKey")),
             CredentialsPath = credentials,
             Models = models,
             Priority = priority,

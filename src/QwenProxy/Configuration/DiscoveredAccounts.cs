@@ -22,35 +22,19 @@ internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
     /// </summary>
     private static readonly PlanVariables[] s_plans =
     [
-        new("coding-plan", "BAILIAN_CODING_PLAN", "BAILIAN_CODING_PLAN_API_KEY", Profiles.CodingPlan)
-        {
-            Regions = new Dictionary<string, string>
-            {
-                ["intl"] = "https://coding-intl.dashscope.aliyuncs.com/v1",
-                ["cn"] = "https://coding.dashscope.aliyuncs.com/v1",
-            },
-        },
-        new("token-plan", "BAILIAN_TOKEN_PLAN", "BAILIAN_TOKEN_PLAN_API_KEY", Profiles.TokenPlan)
-        {
-            Regions = new Dictionary<string, string>
-            {
-                ["intl"] = "https://token-plan.ap-southeast-1.maas.aliyuncs.com/compatible-mode/v1",
-                ["cn"] = "https://token-plan.cn-beijing.maas.aliyuncs.com/compatible-mode/v1",
-            },
-        },
-        new("dashscope", "DASHSCOPE", "DASHSCOPE_API_KEY", Profiles.DashScope)
-        {
-            Regions = new Dictionary<string, string>
-            {
-                ["intl"] = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
-                ["cn"] = "https://dashscope.aliyuncs.com/compatible-mode/v1",
-                ["us"] = "https://dashscope-us.aliyuncs.com/compatible-mode/v1",
-                ["hk"] = "https://cn-hongkong.dashscope.aliyuncs.com/compatible-mode/v1",
-            },
-        },
+        new("coding-plan", "BAILIAN_CODING_PLAN", "BAILIAN_CODING_PLAN_API_KEY", Profiles.CodingPlan),
+        new("token-plan", "BAILIAN_TOKEN_PLAN", "BAILIAN_TOKEN_PLAN_API_KEY", Profiles.TokenPlan),
+        new("dashscope", "DASHSCOPE", "DASHSCOPE_API_KEY", Profiles.DashScope),
     ];
 
     private readonly List<AccountSnapshot> _found = [];
+
+    /// <summary>The variables that make an account of a key for this address, in words.</summary>
+    public static string VariablesFor(ServiceEndpoint endpoint)
+    {
+        PlanVariables plan = s_plans.First(p => p.Profile == endpoint.Profile);
+        return $"{plan.KeyVariable} with {plan.RegionVariable}={endpoint.Region}";
+    }
 
     /// <summary>Checks every variable, also when a file names accounts and none of these is used: a value that does not parse is a fault.</summary>
     public ImmutableArray<AccountSnapshot> Find(bool areUsed)
@@ -105,7 +89,7 @@ internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
         if (secret is null || !isRegionGood || (isUrlGiven && url is null)) return;
         if (url is null)
         {
-            url = new Uri(plan.Regions[region]);
+            url = plan.Regions[region];
             origin = context.Sources.Variable(plan.RegionVariable) is null ? "default" : "environment " + plan.RegionVariable;
         }
 
@@ -117,6 +101,7 @@ internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
     {
         string path = "accounts." + name;
         context.Value(path + ".baseUrl", ValueRules.Url.Format(url), urlOrigin);
+        string? keyFile = key is null ? null : SecretReader.FileOfVariable(context, keyVariable);
         if (key is not null) context.Value(path + ".apiKey", "***", "environment " + keyVariable);
         context.Value(path + ".profile", profile.Name, "default");
         _found.Add(new AccountSnapshot
@@ -125,6 +110,7 @@ internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
             BaseUrl = url,
             Profile = profile,
             ApiKey = key,
+            KeyFile = keyFile,
             AcceptsAnyModel = acceptsAny,
             Priority = _found.Count,
         });
@@ -170,7 +156,7 @@ internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
 
     private sealed record PlanVariables(string Account, string Prefix, string KeyVariable, UpstreamProfile Profile)
     {
-        public required IReadOnlyDictionary<string, string> Regions { get; init; }
+        public IReadOnlyDictionary<string, Uri> Regions { get; } = ServiceEndpoints.Of(Profile).ToDictionary(e => e.Region, e => e.BaseUrl);
 
         public string BaseUrlVariable => Prefix + "_BASE_URL";
 

@@ -24,12 +24,24 @@ internal static class SecretReader
     public static Secret? FromVariable(LoadContext context, string variable, string text) =>
         Read(context, variable, "the key", text, context.Sources.WorkingFolder);
 
+    /// <summary>The file that a key of the configuration file stands in: the one it names, or the configuration file itself; null for a variable.</summary>
+    public static string? FileOfNode(LoadContext context, ConfigNode? node) => node is not { Kind: ConfigNodeKind.Text } ? null
+        : node.Text.StartsWith("env:", StringComparison.Ordinal) ? null
+        : FileNamedBy(context, node.Text, context.FileFolder) ?? context.File;
+
+    /// <summary>The file that a variable names in place of a key; null when it holds the key itself.</summary>
+    public static string? FileOfVariable(LoadContext context, string variable) =>
+        FileNamedBy(context, context.Sources.Variable(variable) ?? "", context.Sources.WorkingFolder);
+
+    private static string? FileNamedBy(LoadContext context, string text, string folder) =>
+        text.StartsWith("file:", StringComparison.Ordinal) ? context.Sources.FullPath(text[5..], folder) : null;
+
     private static Secret? Read(LoadContext context, string origin, string what, string text, string folder)
     {
         string? key = text;
         if (text.StartsWith("env:", StringComparison.Ordinal)) key = FromEnvironment(context, origin, what, text[4..]);
-        else if (text.StartsWith("file:", StringComparison.Ordinal))
-            key = FromFile(context, origin, what, context.Sources.FullPath(text[5..], folder));
+        else if (FileNamedBy(context, text, folder) is { } file)
+            key = FromFile(context, origin, what, file);
         if (key is null) return null;
         if (key.Length == 0)
             context.Fault(origin, $"{what} is empty");

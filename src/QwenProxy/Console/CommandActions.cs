@@ -53,7 +53,8 @@ internal sealed record ModelsOptions(bool Json, ConfigurationFlags Flags);
 
 internal sealed record ConfigOptions(bool Json, bool Schema, ConfigurationFlags Flags);
 
-internal sealed record DoctorOptions(bool Json, ConfigurationFlags Flags);
+/// <param name="Probe">A refused key may be sent to the sibling hosts of the service.</param>
+internal sealed record DoctorOptions(bool Probe, bool Json, ConfigurationFlags Flags);
 
 internal sealed record SetupOptions(string Client, bool Undo, bool Print, ConfigurationFlags Flags)
 {

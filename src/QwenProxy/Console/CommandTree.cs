@@ -33,8 +33,7 @@ internal sealed class CommandTree
         if (actions.Models is { } models)
             AddList("models", "Models on offer and where each would be routed", (json, flags, stop) => models(new(json, flags), stop));
         if (actions.Config is { } config) AddConfig(config);
-        if (actions.Doctor is { } doctor)
-            AddList("doctor", "Check each account and print the fix for each fault", (json, flags, stop) => doctor(new(json, flags), stop));
+        if (actions.Doctor is { } doctor) AddDoctor(doctor);
         if (actions.Setup is { } setup) AddSetup(setup);
         if (actions.Replay is { } replay) AddReplay(replay);
         if (actions.Usage is { } usage) AddUsage(usage);
@@ -110,6 +109,16 @@ internal sealed class CommandTree
         command.Add(json);
         command.Add(schema);
         command.SetAction((result, stop) => action(new(result.GetValue(json), result.GetValue(schema), group.Read(result, _rootGroup)), stop));
+    }
+
+    private void AddDoctor(Func<DoctorOptions, CancellationToken, Task<int>> action)
+    {
+        (Command command, ConfigurationOptionGroup group) = Add("doctor", "Check each account and print the fix for each fault", "qwen-proxy doctor --probe");
+        Option<bool> probe = new("--probe") { Description = "Try a refused key at the other regions and plans of the service; this sends it there" };
+        Option<bool> json = JsonOption();
+        command.Add(probe);
+        command.Add(json);
+        command.SetAction((result, stop) => action(new(result.GetValue(probe), result.GetValue(json), group.Read(result, _rootGroup)), stop));
     }
 
     private void AddSetup(Func<SetupOptions, CancellationToken, Task<int>> action)

@@ -93,7 +93,7 @@ internal sealed class AccountAuthorizer(TimeProvider time, Random random, ILogge
     };
 
     /// <summary>A file of the proxy's own naming is signed in again by its name; any other by the plain command.</summary>
-    private static string LoginCommandOf(string path)
+    internal static string LoginCommandOf(string path)
     {
         const string prefix = "qwenproxy_creds_";
         string file = Path.GetFileNameWithoutExtension(path);

@@ -14,11 +14,7 @@ internal static class TransportFaults
         {
             // SocketsHttpHandler reports its connect time-out as a cancellation nobody asked for.
             case OperationCanceledException: return OwnErrors.ConnectTimeout(connectTimeout);
-            case HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError }: return OwnErrors.Unreachable("its name cannot be resolved", FaultKind.ConnectFailed);
-            case HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } tls:
-                return OwnErrors.Unreachable($"the TLS handshake failed ({Innermost(tls).Message})", FaultKind.ConnectFailed);
-            case HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError } refused:
-                return OwnErrors.Unreachable(Innermost(refused) is SocketException socket ? Words(socket) : Innermost(refused).Message, FaultKind.ConnectFailed);
+            case HttpRequestException network when WhyNotConnected(network) is { } why: return OwnErrors.Unreachable(why, FaultKind.ConnectFailed);
             case InvalidDataException: return OwnErrors.ProtocolError("a packed body that cannot be unpacked");
             case HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError }:
                 return OwnErrors.ProtocolError("a response that is not valid HTTP");
@@ -26,6 +22,15 @@ internal static class TransportFaults
 
         return headersCame ? OwnErrors.Cut(failure) : OwnErrors.Unreachable("it closed the connection without an answer", FaultKind.Reset);
     }
+
+    /// <summary>Why there is no connection, as the end of "it could not be reached: …"; null when there was one.</summary>
+    public static string? WhyNotConnected(HttpRequestException failure) => failure.HttpRequestError switch
+    {
+        HttpRequestError.NameResolutionError => "its name cannot be resolved",
+        HttpRequestError.SecureConnectionError => $"the TLS handshake failed ({Innermost(failure).Message})",
+        HttpRequestError.ConnectionError => Innermost(failure) is SocketException socket ? Words(socket) : Innermost(failure).Message,
+        _ => null,
+    };
 
     private static string Words(SocketException socket) => socket.SocketErrorCode switch
     {

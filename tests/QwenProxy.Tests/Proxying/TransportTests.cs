@@ -150,7 +150,7 @@ public sealed class TransportTests
             new ProxyRuntime(snapshot, LoggerFactory.Create(_ => { }), TimeProvider.System, new Random(1)) { Transport = new UpstreamTransport { Customize = customize } }, CancellationToken.None);
     }
 
-    private static X509Certificate2 SelfSigned()
+    internal static X509Certificate2 SelfSigned()
     {
         using RSA key = RSA.Create(2048);
         CertificateRequest request = new("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);

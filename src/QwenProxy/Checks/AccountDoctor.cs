@@ -1,0 +1,129 @@
+using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Errors;
+using QwenProxy.Credentials;
+using QwenProxy.Hosting;
+using QwenProxy.Proxying;
+
+namespace QwenProxy.Checks;
+
+/// <summary>
+/// Checks one account from its file to its models. Every step ends in a finding, and all together end within <see cref="Bound"/>: an account that
+/// hangs costs the others nothing. Without <paramref name="mayProbe"/> its key goes to its own host only.
+/// </summary>
+internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
+{
+    /// <summary>All checks of one account; accounts are checked side by side.</summary>
+    public static readonly TimeSpan Bound = TimeSpan.FromSeconds(30);
+
+    /// <summary>A sign-in may have to be refreshed first.</summary>
+    public static readonly TimeSpan SignInBound = TimeSpan.FromSeconds(10);
+
+    private const int ShortestSecret = 6;
+
+    private readonly ModelListCall _call = new(runtime);
+
+    public async Task<AccountReport> CheckAsync(AccountSnapshot account, CancellationToken stop)
+    {
+        List<Finding> findings = [];
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using Deadline deadline = new(runtime.Time, Bound, limit);
+        try
+        {
+            if (account.CredentialsPath is { } credentials) findings.Add(FileChecks.Check(credentials, $"`{AccountAuthorizer.LoginCommandOf(credentials)}`"));
+            else if (account.KeyFile is { } keyFile) findings.Add(FileChecks.Check(keyFile, $"write the key into {keyFile}"));
+            await AskAsync(account, findings, limit.Token);
+        }
+        catch (OperationCanceledException) when (deadline.Passed && !stop.IsCancellationRequested)
+        {
+            findings.Add(Finding.Fault(CheckName.Endpoint, $"the checks did not end within {Bound.TotalSeconds:0} s", "check the network and try again"));
+        }
+
+        return new AccountReport(account, [.. findings.OrderBy(f => f.Check)]);
+    }
+
+    /// <summary>What a service could repeat and nobody may see. Short header values are words, not secrets, and would black out others.</summary>
+    private static string[] SecretsOf(AccountSnapshot account, string? token) =>
+        [.. account.Headers.Select(h => h.Value).Append(token ?? "").Where(v => v.Length >= ShortestSecret)];
+
+    private async Task AskAsync(AccountSnapshot account, List<Finding> findings, CancellationToken stop)
+    {
+        bool signsIn = account.Kind == AccountKind.QwenOAuth;
+        Authorization? authorized = await AuthorizeAsync(account, stop);
+        if (authorized is not { BaseUrl: { } baseUrl, Token: var token })
+        {
+            string late = $"its refresh did not end within {SignInBound.TotalSeconds:0} s";
+            findings.Add(authorized is null
+                ? Finding.Fault(CheckName.Token, $"the token is over and {late}", "the sign-in itself is kept: check the network and QWEN_OAUTH_BASE_URL, then try again")
+                : TokenOf(account, refusal: null));
+            findings.Add(Finding.Skipped(CheckName.Endpoint, "there is no token to ask with"));
+            return;
+        }
+
+        ModelListAnswer answer = await AskAsync(account, baseUrl, token, stop);
+        if (signsIn && answer.Error is { } error && await runtime.Authorizer.RecoverAsync(account, authorized.Value, error, stop)
+            && await AuthorizeAsync(account, stop) is { BaseUrl: { } place, Token: { } renewed })
+        {
+            (baseUrl, token) = (place, renewed);
+            answer = await AskAsync(account, baseUrl, token, stop);
+        }
+
+        findings.Add(AnswerChecks.Endpoint(account, baseUrl, answer));
+        if (answer.NoAnswer is null) findings.Add(AnswerChecks.Clock(baseUrl.Host, answer.ClockSkew, answer.ClockTolerance));
+        if (signsIn) AddSignIn(account, answer, findings);
+        else if (answer.NoAnswer is null) await AddKeyAsync(account, baseUrl, answer, findings, stop);
+        findings.Add(ModelCheck.Check(account, answer, runtime.Snapshot, runtime.Router.Table));
+    }
+
+    private async Task<ModelListAnswer> AskAsync(AccountSnapshot account, Uri baseUrl, string? token, CancellationToken stop)
+    {
+        ModelListAnswer answer = await _call.AskAsync(baseUrl, token, account, stop);
+        if (answer.Error is not { } error) return answer;
+        return answer with { Error = error with { Message = ForeignWords.Show(error.Message, SecretsOf(account, token)) } };
+    }
+
+    private void AddSignIn(AccountSnapshot account, ModelListAnswer answer, List<Finding> findings)
+    {
+        bool isAbout = answer.Error is { Kind: FaultKind.InvalidKey or FaultKind.QuotaExhausted or FaultKind.PermissionDenied };
+        findings.Add(TokenOf(account, isAbout ? answer.Error : null));
+        if (runtime.Authorizer.StateOf(account) is not { ClockSkew: { } skew }) return;
+        // How long that call took is not kept; this is the most that its half can be.
+        Finding clock = AnswerChecks.Clock("the sign-in server", skew, OAuthClient.CallTimeout / 2);
+        if (clock.Result == CheckResult.Fault) findings.Add(clock);
+    }
+
+    private Finding TokenOf(AccountSnapshot account, ProxyError? refusal)
+    {
+        CredentialState state = runtime.Authorizer.StateOf(account) ?? throw new InvalidOperationException($"The account {account.Name} has no sign-in.");
+        return TokenCheck.Check(account, state, refusal, runtime.Time.GetUtcNow());
+    }
+
+    private async Task AddKeyAsync(AccountSnapshot account, Uri baseUrl, ModelListAnswer answer, List<Finding> findings, CancellationToken stop)
+    {
+        if (answer is { IsRefusal: true, Error: { } refusal })
+        {
+            findings.AddRange(await new RegionCheck(_call, runtime.Snapshot, mayProbe).ExplainRefusalAsync(account, baseUrl, refusal, stop));
+            return;
+        }
+
+        bool isProof = answer.Models is not null && account.ApiKey is not null;
+        bool isOpen = isProof && (await _call.AskAsync(baseUrl, token: null, headersOf: null, stop)).Models is not null;
+        Finding key = AnswerChecks.Key(account, answer, isOpen);
+        findings.Add(key);
+        if (key.Result == CheckResult.Ok && account.ApiKey is not null) findings.Add(RegionCheck.Confirmed(baseUrl));
+    }
+
+    /// <summary>Null when the sign-in took too long.</summary>
+    private async Task<Authorization?> AuthorizeAsync(AccountSnapshot account, CancellationToken stop)
+    {
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using Deadline deadline = new(runtime.Time, SignInBound, limit);
+        try
+        {
+            return await runtime.Authorizer.AuthorizeAsync(account, limit.Token);
+        }
+        catch (OperationCanceledException) when (deadline.Passed && !stop.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+}
