@@ -11,6 +11,7 @@ internal sealed partial class TokenBroker
 
     private FileStamp? _seen;
     private long _lookedAt = long.MinValue;
+    private volatile bool _hasRead;
     private long _savedAt;
     private TaskCompletionSource _adoption = NewSignal();
     private Task _watch = Task.CompletedTask;
@@ -89,13 +90,16 @@ internal sealed partial class TokenBroker
     private void Look(TimeSpan atMostEvery)
     {
         long last = Volatile.Read(ref _lookedAt);
-        if (last != long.MinValue && _time.GetElapsedTime(last) < atMostEvery) return;
+
+        // The first look is waited for: a caller that came while it was going on would be told that nobody has signed in.
+        if (_hasRead && _time.GetElapsedTime(last) < atMostEvery) return;
         lock (_gate)
         {
             Volatile.Write(ref _lookedAt, _time.GetTimestamp());
             FileStamp? stamp = _file.Stamp();
             if (stamp is not null && stamp == _seen) return;
             TakeReading(_file.Read());
+            _hasRead = true;
         }
     }
 

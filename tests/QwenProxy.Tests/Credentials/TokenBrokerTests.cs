@@ -26,6 +26,22 @@ public sealed class TokenBrokerTests : IDisposable
         Assert.Equal(CredentialStateKind.Ready, broker.State.Kind);
     });
 
+    [Fact]
+    public async Task CallerDuringTheFirstLook_WaitsForItsResult()
+    {
+        string token = _world.SignIn();
+        using SlowFiles files = new();
+        TokenBroker broker = _world.Broker(o => o with { Files = files });
+        Task<string> first = Task.Run(() => SignInWorld.TokenAsync(broker));
+        files.Entered.Wait(TestContext.Current.CancellationToken);
+        Task<string> second = Task.Run(() => SignInWorld.TokenAsync(broker));
+
+        // One that does not wait has its wrong answer long before this.
+        await Task.WhenAny(second, Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System));
+        files.MayGoOn.Set();
+        Assert.Equal((token, token), (await first, await second));
+    }
+
     [Theory]
     [InlineData(200)]
     [InlineData(40)]
@@ -239,4 +255,25 @@ public sealed class TokenBrokerTests : IDisposable
         Assert.Equal((401, "account_signed_out"), (result.Error!.Status, result.Error.Code));
         Assert.Contains("`qwen-proxy login work`", result.Error.Message);
     });
+
+    /// <summary>A disk whose first answer takes as long as the test wants.</summary>
+    private sealed class SlowFiles : DurableFiles, IDisposable
+    {
+        public ManualResetEventSlim Entered { get; } = new();
+
+        public ManualResetEventSlim MayGoOn { get; } = new();
+
+        public override FileStamp? Stamp(string path)
+        {
+            Entered.Set();
+            MayGoOn.Wait();
+            return base.Stamp(path);
+        }
+
+        public void Dispose()
+        {
+            Entered.Dispose();
+            MayGoOn.Dispose();
+        }
+    }
 }
