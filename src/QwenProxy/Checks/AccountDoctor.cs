@@ -20,13 +20,16 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
 
     private const int ShortestSecret = 6;
 
+    /// <summary>What <see cref="Bound"/> is for this one.</summary>
+    public TimeSpan Limit { get; init; } = Bound;
+
     private readonly ModelListCall _call = new(runtime);
 
     public async Task<AccountReport> CheckAsync(AccountSnapshot account, CancellationToken stop)
     {
         List<Finding> findings = [];
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        using Deadline deadline = new(runtime.Time, Bound, limit);
+        using Deadline deadline = new(runtime.Time, Limit, limit);
         try
         {
             if (account.CredentialsPath is { } credentials) findings.Add(FileChecks.Check(credentials, $"`{AccountAuthorizer.LoginCommandOf(credentials)}`"));
@@ -35,7 +38,7 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
         }
         catch (OperationCanceledException) when (deadline.Passed && !stop.IsCancellationRequested)
         {
-            findings.Add(Finding.Fault(CheckName.Endpoint, $"the checks did not end within {Bound.TotalSeconds:0} s", "check the network and try again"));
+            findings.Add(Finding.Fault(CheckName.Endpoint, $"the checks did not end within {Limit.TotalSeconds:0} s", "check the network and try again"));
         }
 
         return new AccountReport(account, [.. findings.OrderBy(f => f.Check)]);
@@ -54,13 +57,13 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
             string late = $"its refresh did not end within {SignInBound.TotalSeconds:0} s";
             findings.Add(authorized is null
                 ? Finding.Fault(CheckName.Token, $"the token is over and {late}", "the sign-in itself is kept: check the network and QWEN_OAUTH_BASE_URL, then try again")
-                : TokenOf(account, refusal: null));
+                : TokenOf(account, refusal: null, wasTaken: false));
             findings.Add(Finding.Skipped(CheckName.Endpoint, "there is no token to ask with"));
             return;
         }
 
         ModelListAnswer answer = await AskAsync(account, baseUrl, token, stop);
-        if (signsIn && answer.Error is { } error && await runtime.Authorizer.RecoverAsync(account, authorized.Value, error, stop)
+        if (signsIn && answer.Error is { } error && await InTimeAsync(limit => runtime.Authorizer.RecoverAsync(account, authorized.Value, error, limit), stop) == true
             && await AuthorizeAsync(account, stop) is { BaseUrl: { } place, Token: { } renewed })
         {
             (baseUrl, token) = (place, renewed);
@@ -84,17 +87,17 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
     private void AddSignIn(AccountSnapshot account, ModelListAnswer answer, List<Finding> findings)
     {
         bool isAbout = answer.Error is { Kind: FaultKind.InvalidKey or FaultKind.QuotaExhausted or FaultKind.PermissionDenied };
-        findings.Add(TokenOf(account, isAbout ? answer.Error : null));
+        findings.Add(TokenOf(account, isAbout ? answer.Error : null, answer.IsJson));
         if (runtime.Authorizer.StateOf(account) is not { ClockSkew: { } skew }) return;
         // How long that call took is not kept; this is the most that its half can be.
         Finding clock = AnswerChecks.Clock("the sign-in server", skew, OAuthClient.CallTimeout / 2);
         if (clock.Result == CheckResult.Fault) findings.Add(clock);
     }
 
-    private Finding TokenOf(AccountSnapshot account, ProxyError? refusal)
+    private Finding TokenOf(AccountSnapshot account, ProxyError? refusal, bool wasTaken)
     {
         CredentialState state = runtime.Authorizer.StateOf(account) ?? throw new InvalidOperationException($"The account {account.Name} has no sign-in.");
-        return TokenCheck.Check(account, state, refusal, runtime.Time.GetUtcNow());
+        return TokenCheck.Check(account, state, refusal, wasTaken, runtime.Time.GetUtcNow());
     }
 
     private async Task AddKeyAsync(AccountSnapshot account, Uri baseUrl, ModelListAnswer answer, List<Finding> findings, CancellationToken stop)
@@ -112,14 +115,18 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
         if (key.Result == CheckResult.Ok && account.ApiKey is not null) findings.Add(RegionCheck.Confirmed(baseUrl));
     }
 
-    /// <summary>Null when the sign-in took too long.</summary>
-    private async Task<Authorization?> AuthorizeAsync(AccountSnapshot account, CancellationToken stop)
+    private Task<Authorization?> AuthorizeAsync(AccountSnapshot account, CancellationToken stop) =>
+        InTimeAsync(limit => runtime.Authorizer.AuthorizeAsync(account, limit), stop);
+
+    /// <summary>Null when it took longer than <see cref="SignInBound"/>.</summary>
+    private async Task<T?> InTimeAsync<T>(Func<CancellationToken, ValueTask<T>> signIn, CancellationToken stop)
+        where T : struct
     {
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using Deadline deadline = new(runtime.Time, SignInBound, limit);
         try
         {
-            return await runtime.Authorizer.AuthorizeAsync(account, limit.Token);
+            return await signIn(limit.Token);
         }
         catch (OperationCanceledException) when (deadline.Passed && !stop.IsCancellationRequested)
         {

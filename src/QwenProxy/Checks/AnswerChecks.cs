@@ -15,7 +15,9 @@ internal static class AnswerChecks
         string host = baseUrl.Authority;
         if (answer.NoAnswer is { } why) return Finding.Fault(CheckName.Endpoint, $"{host} cannot be used: {why}", answer.NoAnswerFix);
         string said = $"{host} answers HTTP {answer.Status}";
-        string rightPath = ServiceEndpoints.OnHostOf(baseUrl) is { } known && known.BaseUrl.AbsolutePath != baseUrl.AbsolutePath
+        bool signsIn = account.Kind == AccountKind.QwenOAuth;
+        string rightPath = signsIn ? "sign in again: the address comes from the sign-in (resource_url in its file)"
+            : ServiceEndpoints.OnHostOf(baseUrl) is { } known && known.BaseUrl.AbsolutePath != baseUrl.AbsolutePath
             ? $"set the baseUrl of '{account.Name}' to {known.BaseUrl.AbsoluteUri}"
             : $"check the path in the baseUrl of '{account.Name}'; most servers want it to end in /v1";
         return answer switch
@@ -24,7 +26,7 @@ internal static class AnswerChecks
             { Status: < 300, IsJson: false, Error: null } => Finding.Fault(CheckName.Endpoint, said + " with something that is no API's answer, such as a web page", rightPath),
             { Status: 404 or 405 } when !IsClientGate(answer) => HasList(account.Profile)
                 ? Finding.Fault(CheckName.Endpoint, said + " for its list of models: the path is wrong", rightPath)
-                : Finding.Note(CheckName.Endpoint, said + " for a list of models: it has none, or the path is wrong", rightPath),
+                : Finding.Note(CheckName.Endpoint, said + " for a list of models: it has none, or the path is wrong", signsIn ? null : rightPath),
             { Error.Kind: FaultKind.ServerError or FaultKind.Overloaded } =>
                 Finding.Fault(CheckName.Endpoint, said + ": the service fails", "wait and try again; when it stays, check baseUrl and the provider's status page"),
             _ => Finding.Ok(CheckName.Endpoint, $"{said} in {answer.Took.TotalMilliseconds:0} ms"),
@@ -35,7 +37,8 @@ internal static class AnswerChecks
     public static Finding Clock(string whose, TimeSpan? skew, TimeSpan tolerance)
     {
         if (skew is not { } ahead) return Finding.Skipped(CheckName.Clock, $"{whose} sent no date to compare with");
-        string apart = $"{whose} is {TokenCheck.Span(ahead)} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")} this machine (± {TokenCheck.Span(tolerance)}; up to {ClockBound.TotalSeconds:0} s is fine)";
+        string where = ahead.Duration() <= tolerance ? "agrees with" : $"is {TokenCheck.Span(ahead)} {(ahead > TimeSpan.Zero ? "ahead of" : "behind")}";
+        string apart = $"{whose} {where} this machine (± {TokenCheck.Span(tolerance)}; up to {ClockBound.TotalSeconds:0} s is fine)";
         return ahead.Duration() - tolerance <= ClockBound
             ? Finding.Ok(CheckName.Clock, apart)
             : Finding.Fault(CheckName.Clock, apart, "set this machine's clock (on Linux `sudo timedatectl set-ntp true`), unless only that service is off");

@@ -118,7 +118,7 @@ internal sealed class ModelListCall(ProxyRuntime runtime)
                 Without(TransportFaults.WhyNotConnected(e)!, "check the spelling of baseUrl, and that this machine can resolve names"),
             HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } e =>
                 Without(TransportFaults.WhyNotConnected(e)!, "check http or https in baseUrl, this machine's clock, and the certificates of a proxy on the way"),
-            HttpRequestException e when TransportFaults.WhyNotConnected(e) is { } why => Without(why, "start the server, or correct host and port in baseUrl; then " + network),
+            HttpRequestException e when TransportFaults.WhyNotConnected(e) is { } why => Without(why, "start the server, or correct host and port in baseUrl; when both are right, check the firewall and HTTPS_PROXY"),
             InvalidDataException e => Without(e.Message, "check baseUrl: this is no list of models"),
             _ => Without("it closed the connection without a whole answer", "try again; check http or https in baseUrl"),
         };

@@ -13,8 +13,9 @@ internal static class TokenCheck
     /// <param name="account">An OAuth account.</param>
     /// <param name="state">As its broker sees it now.</param>
     /// <param name="refusal">What the service said to its token, where it refused one that was fresh; null when it took it or was not reached.</param>
+    /// <param name="wasTaken">True when the service answered to the token with what was asked for.</param>
     /// <param name="now">By this machine's clock.</param>
-    public static Finding Check(AccountSnapshot account, CredentialState state, ProxyError? refusal, DateTimeOffset now)
+    public static Finding Check(AccountSnapshot account, CredentialState state, ProxyError? refusal, bool wasTaken, DateTimeOffset now)
     {
         string login = AccountAuthorizer.LoginCommandOf(account.CredentialsPath!);
         string signIn = $"`{login}`. {SignInErrors.EndedSentence}";
@@ -27,7 +28,7 @@ internal static class TokenCheck
             return Finding.Fault(CheckName.Token, $"a refreshed token could not be written to {state.FilePath}, which now holds a used one", $"make room or allow writing there, then `{login}`");
         if (state.Kind == CredentialStateKind.Expired)
             return Finding.Fault(CheckName.Token, $"the token is over and its refresh fails: {Show(state.Why)}", "the sign-in itself is kept: check the network and QWEN_OAUTH_BASE_URL, then try again");
-        string lasts = $"{Age(state.FilePath, now)}lasts {Span((state.ExpiresAt ?? now) - now)} more";
+        string lasts = $"{Age(state.FilePath, now)}lasts {Span((state.ExpiresAt ?? now) - now)} more{(wasTaken ? "" : "; whether the service takes it could not be seen")}";
         return state.Why is { } why ? Finding.Note(CheckName.Token, $"the token {lasts}, but {Show(why)}", signIn) : Finding.Ok(CheckName.Token, $"the token {lasts}");
     }
 

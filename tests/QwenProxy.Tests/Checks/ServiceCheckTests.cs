@@ -116,7 +116,7 @@ public sealed class ServiceCheckTests : IDisposable
     [Theory]
     [InlineData(-3600, 2, "fault", "60 min behind")]
     [InlineData(-58, 0, "ok", "behind this machine")]
-    [InlineData(0, 0, "ok", "up to 60 s is fine")]
+    [InlineData(0, 0, "ok", "127.0.0.1 agrees with this machine (± 0.5 s; up to 60 s is fine)")]
     [InlineData(60, 0, "ok", "ahead of this machine")]
     [InlineData(62, 2, "fault", "62.5 s ahead of this machine")]
     public async Task Clock_IsAFaultBeyondAMinute(int secondsAhead, int exitCode, string result, string says)
