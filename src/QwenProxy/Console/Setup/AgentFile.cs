@@ -128,7 +128,7 @@ internal sealed class AgentFile(string path, DurableFiles files)
             JsonElement root = json.RootElement;
             return new Note(root.GetProperty("existed").GetBoolean(), root.GetProperty("mode").GetInt32(), root.GetProperty("written").GetString()!);
         }
-        catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
             return null;
         }
