@@ -48,6 +48,19 @@ public ref struct JsonScanner
     /// <summary>True when nothing but white space follows the container.</summary>
     public readonly bool AtEnd() => !Failed && SkipSpace(_json, _position) == _json.Length;
 
+    /// <summary>Where a member's value stands, of several with one name the last, as JSON readers do; empty when there is none or <paramref name="json"/> is no object.</summary>
+    public static ByteRange Find(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name)
+    {
+        ByteRange found = default;
+        JsonScanner members = new(json);
+        while (members.MoveNext())
+        {
+            if (members.NameIs(name)) found = members.Value;
+        }
+
+        return found;
+    }
+
     public bool MoveNext()
     {
         if (Failed) return false;

@@ -32,6 +32,14 @@ public static class JsonText
         }
     }
 
+    /// <summary>The bytes of a JSON string with quotes.</summary>
+    public static byte[] Quote(string text)
+    {
+        using PooledBytes bytes = new(text.Length + 16);
+        WriteString(Encoding.UTF8.GetBytes(text), bytes);
+        return bytes.Span.ToArray();
+    }
+
     /// <summary>Appends a JSON string with quotes. Only what JSON demands is escaped: Chinese text and slashes stay as they are.</summary>
     public static void WriteString(ReadOnlySpan<byte> utf8, IBufferWriter<byte> output)
     {

@@ -13,6 +13,17 @@ public sealed class JsonScannerTests
         Assert.True(atEnd);
     }
 
+    [Theory]
+    [InlineData("{\"a\":1,\"b\":{\"a\":2},\"a\":[3]}", "[3]")]
+    [InlineData("{\"b\":{\"a\":2}}", "")]
+    [InlineData("[\"a\"]", "")]
+    [InlineData("", "")]
+    public void Find_GivesTheLastMemberOfThatName(string json, string value)
+    {
+        byte[] bytes = System.Text.Encoding.UTF8.GetBytes(json);
+        Assert.Equal(value, System.Text.Encoding.UTF8.GetString(JsonScanner.Find(bytes, "a"u8).In(bytes)));
+    }
+
     [Fact]
     public void Array_GivesItsItems() => Assert.Equal(["=1", "=\"two\"", "=[3]", "={}"], Walk("[1,\"two\",[3],{}]", out _, out _));
 

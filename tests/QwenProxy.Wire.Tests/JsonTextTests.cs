@@ -30,6 +30,7 @@ public sealed class JsonTextTests
     {
         using PooledBytes bytes = new();
         JsonText.WriteString(Encoding.UTF8.GetBytes(text), bytes);
+        Assert.Equal(bytes.Span.ToArray(), JsonText.Quote(text));
         Utf8JsonReader reader = new(bytes.Span);
         Assert.True(reader.Read());
         Assert.Equal(text, reader.GetString());

@@ -59,22 +59,8 @@ public abstract class NativeAnswer : DownstreamAnswer
     /// <summary>A member's value as it is spelt; empty when it is absent, null, or <paramref name="json"/> is no object.</summary>
     protected static ReadOnlySpan<byte> MemberOf(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name)
     {
-        ReadOnlySpan<byte> value = RangeOf(json, name).In(json);
+        ReadOnlySpan<byte> value = JsonScanner.Find(json, name).In(json);
         return value.SequenceEqual("null"u8) ? default : value;
-    }
-
-    /// <summary>Where a member's value stands; empty when the object has none.</summary>
-    protected static ByteRange RangeOf(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name)
-    {
-        ByteRange found = default;
-        if (json.IsEmpty || json[0] != '{') return found;
-        JsonScanner members = new(json);
-        while (members.MoveNext())
-        {
-            if (members.NameIs(name)) found = members.Value;
-        }
-
-        return found;
     }
 
     /// <summary>The type's text; empty for what is no whole JSON object or has no type.</summary>

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Wire;
 
@@ -34,9 +33,7 @@ public sealed class NativeRequest
         while (members.MoveNext())
         {
             if (!members.NameIs("model"u8)) continue;
-            using PooledBytes token = new(model.Length + 2);
-            JsonText.WriteString(Encoding.UTF8.GetBytes(model), token);
-            splice.Replace(members.Value, token.Span.ToArray());
+            splice.Replace(members.Value, JsonText.Quote(model));
         }
 
         return splice;

@@ -70,7 +70,7 @@ public sealed class ChatRequest
     public JsonSplice ForUpstream(string model, bool stream, bool includeUsage)
     {
         JsonSplice splice = new();
-        if (model != Model) splice.Replace(_model, QuoteString(model));
+        if (model != Model) splice.Replace(_model, JsonText.Quote(model));
         StringBuilder tail = new();
         ReadOnlySpan<byte> json = Body.Span;
         if (_stream.IsEmpty)
@@ -83,13 +83,6 @@ public sealed class ChatRequest
         if (!stream && !_streamOptions.IsEmpty) splice.Replace(_streamOptions, "null"u8.ToArray());
         if (tail.Length > 0) splice.Insert(_end, Encoding.UTF8.GetBytes(tail.ToString()));
         return splice;
-    }
-
-    private static byte[] QuoteString(string text)
-    {
-        using PooledBytes bytes = new(text.Length + 16);
-        JsonText.WriteString(Encoding.UTF8.GetBytes(text), bytes);
-        return bytes.Span.ToArray();
     }
 
     private void AskForUsage(JsonSplice splice, StringBuilder tail, ReadOnlySpan<byte> json)

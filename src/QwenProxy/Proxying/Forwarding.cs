@@ -74,7 +74,7 @@ internal sealed class Forwarding(ProxyRuntime runtime)
         {
             // The model's name is the one thing that may differ, and only where an alias or an account's name was asked for.
             JsonSplice splice = new();
-            if (!model.IsEmpty && target.Ask.Model != exchange.AskedModel) splice.Replace(model, Quote(target.Ask.Model));
+            if (!model.IsEmpty && target.Ask.Model != exchange.AskedModel) splice.Replace(model, JsonText.Quote(target.Ask.Model));
             request.Content = new SplicedContent(exchange.Body.Memory, splice, client.ContentType);
         }
 
@@ -145,13 +145,6 @@ internal sealed class Forwarding(ProxyRuntime runtime)
             exchange.Token.ThrowIfCancellationRequested();
             return silence.Passed ? OwnErrors.IdleTimeout(idle) : OwnErrors.Cut(failure);
         }
-    }
-
-    private static byte[] Quote(string text)
-    {
-        using PooledBytes bytes = new(text.Length + 16);
-        JsonText.WriteString(Encoding.UTF8.GetBytes(text), bytes);
-        return bytes.Span.ToArray();
     }
 
     private sealed class ForwardedAnswer(HttpResponseMessage response, CancellationTokenSource cancel) : IDisposable

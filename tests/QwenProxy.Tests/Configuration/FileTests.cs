@@ -93,7 +93,7 @@ public sealed class FileTests : IDisposable
               { "name": "plan", "baseUrl": "https://coding-intl.dashscope.aliyuncs.com/v1/", "apiKey": "env:PLAN_KEY", "priority": 1 },
               { "name": "paygo", "baseUrl": "https://h/v1", "apiKey": "file:~/ds",
                   "headers": { "User-Agent": "My Tool/1", "X-Key": "env:PLAN_KEY" } },
-              { "name": "rel", "baseUrl": "http://h/v1", "apiKey": "file:key.txt", "profile": "vllm", "models": ["a", "b"] },
+              { "name": "rel", "baseUrl": "http://h/v1", "apiKey": "file:key.txt", "profile": "vllm", "models": ["a", "b"], "native": false },
               { "name": "me", "kind": "qwen-oauth", "credentials": "creds/me.json" },
               { "name": "you", "kind": "qwen-oauth" },
               { "name": "off", "baseUrl": "http://h/v1", "apiKey": "literal", "disabled": true } ] }
@@ -104,6 +104,7 @@ public sealed class FileTests : IDisposable
         Assert.Equal([1, 0, 0, 0, 0], snapshot.Accounts.Select(a => a.Priority));
         Assert.Equal([new("User-Agent", "My Tool/1"), new("X-Key", "k-env")], snapshot.Accounts[1].Headers);
         Assert.Equal(["a", "b"], snapshot.Accounts[2].Models);
+        Assert.Equal([true, true, false, true, true], snapshot.Accounts.Select(a => a.Native));
         Assert.Equal(Path.Combine(_folder.Work, "creds", "me.json"), snapshot.Accounts[3].CredentialsPath);
         Assert.Equal(Path.Combine(_folder.QwenHome, "qwenproxy_creds_you.json"), snapshot.Accounts[4].CredentialsPath);
         Assert.Equal("off", Assert.Single(snapshot.DisabledAccounts).Name);

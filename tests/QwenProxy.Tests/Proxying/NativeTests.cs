@@ -140,6 +140,42 @@ public sealed class NativeTests
     }
 
     [Fact]
+    public async Task SilenceInTheMiddle_GetsPingsThenTheTimeout()
+    {
+        await using RawUpstream upstream = new(async exchange =>
+        {
+            await exchange.SendAsync(RawUpstream.Sse(Start));
+            await exchange.WaitForHangUpAsync();
+        });
+        await using RunningProxy proxy = await StartAsync(upstream.BaseUrl, timeouts: t => t with { Idle = TimeSpan.FromSeconds(1), KeepAlive = TimeSpan.FromMilliseconds(200) });
+        using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Messages, stream: true), "/v1/messages");
+        (string text, bool orderly) = await RunningProxy.ReadAsync(response);
+        Assert.False(orderly);
+        Assert.Contains("event: ping", text, StringComparison.Ordinal);
+        Assert.EndsWith("\"code\":\"upstream_timeout\"}}\n\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ClientThatHangsUp_EndsTheUpstreamAtOnce()
+    {
+        TaskCompletionSource gone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using RawUpstream upstream = new(async exchange =>
+        {
+            await exchange.SendAsync(RawUpstream.Sse(Start));
+            await exchange.WaitForHangUpAsync();
+            gone.TrySetResult();
+        });
+        await using RunningProxy proxy = await StartAsync(upstream);
+        using (HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Messages, stream: true), "/v1/messages"))
+        {
+            await (await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken)).ReadExactlyAsync(new byte[Start.Length], TestContext.Current.CancellationToken);
+        }
+
+        await gone.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        await LoggedAsync(proxy, l => l.Contains(" 499 client_gone ", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task ResponseThatBreaks_FailsUnderItsOwnId()
     {
         await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(Created));
@@ -170,6 +206,7 @@ public sealed class NativeTests
     [Theory]
     [InlineData(404, """{"error":"no such path"}""")]
     [InlineData(405, "")]
+    [InlineData(501, "")]
     [InlineData(200, """{"type":"message"}""")]
     public async Task UpstreamThatDoesNotSpeakIt_IsTranslatedForAndAskedOnce(int status, string body)
     {
@@ -242,9 +279,9 @@ public sealed class NativeTests
 
     private static Task<RunningProxy> StartAsync(RawUpstream upstream) => StartAsync(upstream.BaseUrl);
 
-    private static Task<RunningProxy> StartAsync(Uri upstream, Func<AccountSnapshot, AccountSnapshot>? configure = null)
+    private static Task<RunningProxy> StartAsync(Uri upstream, Func<AccountSnapshot, AccountSnapshot>? configure = null, Func<TimeoutsSnapshot, TimeoutsSnapshot>? timeouts = null)
     {
         AccountSnapshot account = RunningProxy.Account("up", upstream) with { Profile = Profiles.DashScope };
-        return RunningProxy.StartAsync(new ProxySnapshot { Accounts = [configure?.Invoke(account) ?? account] });
+        return RunningProxy.StartAsync(new ProxySnapshot { Accounts = [configure?.Invoke(account) ?? account] }, s => s with { Timeouts = timeouts?.Invoke(s.Timeouts) ?? s.Timeouts });
     }
 }

@@ -15,13 +15,7 @@ internal static class BillingBlock
     /// <summary>Where that text stands in a whole request, with the comma behind it; empty when there is none.</summary>
     public static ByteRange Find(ReadOnlySpan<byte> body)
     {
-        ByteRange system = default;
-        JsonScanner members = new(body);
-        while (members.MoveNext())
-        {
-            if (members.NameIs("system"u8)) system = members.Value;
-        }
-
+        ByteRange system = JsonScanner.Find(body, "system"u8);
         ReadOnlySpan<byte> value = system.In(body);
         if (JsonField.IsString(value))
         {

@@ -58,15 +58,8 @@ internal sealed class BlockSequence(BlockWriter writer, MessagesAnswerOptions op
     private void Start(ReadOnlySpan<byte> idToken, ReadOnlySpan<byte> modelToken)
     {
         _started = true;
-        byte[] model = options.Model is not null && !options.IsOnFallback() ? Quote(options.Model) : JsonField.IsString(modelToken) ? modelToken.ToArray() : "\"\""u8.ToArray();
+        byte[] model = options.Model is not null && !options.IsOnFallback() ? JsonText.Quote(options.Model) : JsonField.IsString(modelToken) ? modelToken.ToArray() : "\"\""u8.ToArray();
         writer.Start(MessageId.From(_pinnedId ?? idToken, options.NewId), model, new MessagesUsage(options.InputTokensEstimate, 0, 0, 0));
-    }
-
-    private static byte[] Quote(string text)
-    {
-        using PooledBytes bytes = new(text.Length + 16);
-        JsonText.WriteString(Encoding.UTF8.GetBytes(text), bytes);
-        return bytes.Span.ToArray();
     }
 
     private void SayAll(ChatEvent e, PartPlace place)

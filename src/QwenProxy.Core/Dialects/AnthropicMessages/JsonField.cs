@@ -10,13 +10,7 @@ internal static class JsonField
     public static ReadOnlySpan<byte> Find(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name)
     {
         if (!IsObject(json)) return default;
-        ReadOnlySpan<byte> found = default;
-        JsonScanner members = new(json);
-        while (members.MoveNext())
-        {
-            if (members.NameIs(name)) found = members.Value.In(json);
-        }
-
+        ReadOnlySpan<byte> found = JsonScanner.Find(json, name).In(json);
         return found.SequenceEqual("null"u8) ? default : found;
     }
 

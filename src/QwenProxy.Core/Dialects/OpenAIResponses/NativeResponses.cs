@@ -86,7 +86,7 @@ public sealed class NativeResponsesAnswer(IBufferWriter<byte> output) : NativeAn
 
     private void Replace(JsonSplice splice, ReadOnlySpan<byte> name, byte[] value)
     {
-        ByteRange range = RangeOf(_response, name);
+        ByteRange range = JsonScanner.Find(_response, name);
         if (!range.IsEmpty) splice.Replace(range, value);
         else splice.Insert(1, (byte[])[.. "\""u8, .. name, .. "\":"u8, .. value, (byte)',']);
     }

@@ -43,18 +43,7 @@ internal readonly struct RawJson(ReadOnlyMemory<byte> bytes)
     }
 
     /// <summary>An object's member; nothing when it has none of that name or is no object. The last of several counts.</summary>
-    public RawJson Member(ReadOnlySpan<byte> name)
-    {
-        RawJson found = default;
-        if (!IsObject) return found;
-        JsonScanner members = new(Span);
-        while (members.MoveNext())
-        {
-            if (members.NameIs(name)) found = At(members.Value);
-        }
-
-        return found;
-    }
+    public RawJson Member(ReadOnlySpan<byte> name) => IsObject ? At(JsonScanner.Find(Span, name)) : default;
 
     /// <summary>An array's items; none for anything else.</summary>
     public List<RawJson> Items()
@@ -84,10 +73,5 @@ internal readonly struct RawJson(ReadOnlyMemory<byte> bytes)
     public RawJson At(ByteRange range) => new(bytes.Slice(range.Start, range.Length));
 
     /// <summary>The bytes of a string value.</summary>
-    public static byte[] Quote(string text)
-    {
-        using PooledBytes json = new(text.Length + 16);
-        JsonText.WriteString(Encoding.UTF8.GetBytes(text), json);
-        return json.Span.ToArray();
-    }
+    public static byte[] Quote(string text) => JsonText.Quote(text);
 }

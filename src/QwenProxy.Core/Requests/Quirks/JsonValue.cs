@@ -32,18 +32,7 @@ internal static class JsonValue
     /// <summary>The member's value; of several with one name the last, as JSON readers do.</summary>
     public static ReadOnlySpan<byte> Find(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name) => FindRange(json, name).In(json);
 
-    public static ByteRange FindRange(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name)
-    {
-        if (!IsObject(json)) return default;
-        ByteRange found = default;
-        JsonScanner members = new(json);
-        while (members.MoveNext())
-        {
-            if (members.NameIs(name)) found = members.Value;
-        }
-
-        return found;
-    }
+    public static ByteRange FindRange(ReadOnlySpan<byte> json, ReadOnlySpan<byte> name) => IsObject(json) ? JsonScanner.Find(json, name) : default;
 
     /// <summary>The plain text of a string value; empty for anything else.</summary>
     public static string Text(ReadOnlySpan<byte> value)
