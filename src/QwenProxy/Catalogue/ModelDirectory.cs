@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
-using QwenProxy.Proxying;
+using QwenProxy.Upstreams;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Catalogue;

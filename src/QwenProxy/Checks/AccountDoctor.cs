@@ -2,7 +2,7 @@ using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
 using QwenProxy.Credentials;
 using QwenProxy.Hosting;
-using QwenProxy.Proxying;
+using QwenProxy.Upstreams;
 
 namespace QwenProxy.Checks;
 

@@ -4,7 +4,7 @@ using QwenProxy.Catalogue;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
 using QwenProxy.Hosting;
-using QwenProxy.Proxying;
+using QwenProxy.Upstreams;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Checks;

@@ -3,7 +3,7 @@ using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Credentials;
 using QwenProxy.Core.Errors;
 using QwenProxy.Credentials;
-using QwenProxy.Proxying;
+using QwenProxy.Upstreams;
 
 namespace QwenProxy.Checks;
 

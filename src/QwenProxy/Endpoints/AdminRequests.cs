@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Observability;
-using QwenProxy.Proxying;
+using QwenProxy.Proxying.Settlement;
 
 namespace QwenProxy.Endpoints;
 

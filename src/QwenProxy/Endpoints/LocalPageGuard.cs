@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
+using QwenProxy.Proxying.Lifecycle;
 
 namespace QwenProxy.Endpoints;
 

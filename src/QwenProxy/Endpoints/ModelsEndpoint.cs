@@ -8,6 +8,7 @@ using QwenProxy.Core.Dialects.AnthropicMessages;
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Hosting;
+using QwenProxy.Proxying.Lifecycle;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Endpoints;

@@ -4,6 +4,7 @@ using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Dashboard;
 using QwenProxy.Hosting;
+using QwenProxy.Proxying.Lifecycle;
 
 namespace QwenProxy.Endpoints;
 

@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Hosting;
-using QwenProxy.Proxying;
+using QwenProxy.Proxying.Lifecycle;
 
 namespace QwenProxy.Endpoints;
 
@@ -17,7 +17,7 @@ internal static class Routes
     public static void Map(IApplicationBuilder app, ProxyRuntime runtime)
     {
         Doors doors = new(
-            new Lifecycle(runtime), new Forwarding(runtime), new ModelsEndpoint(runtime), new OperationsEndpoints(runtime), new MessagesClient(runtime), new ResponsesClient(runtime));
+            new RequestLifecycle(runtime), new Forwarding(runtime), new ModelsEndpoint(runtime), new OperationsEndpoints(runtime), new MessagesClient(runtime), new ResponsesClient(runtime));
         app.Run(http => Dispatch(http, doors));
     }
 
@@ -46,5 +46,5 @@ internal static class Routes
     }
 
     private sealed record Doors(
-        Lifecycle Lifecycle, Forwarding Forwarding, ModelsEndpoint Models, OperationsEndpoints Operations, MessagesClient Messages, ResponsesClient Responses);
+        RequestLifecycle Lifecycle, Forwarding Forwarding, ModelsEndpoint Models, OperationsEndpoints Operations, MessagesClient Messages, ResponsesClient Responses);
 }

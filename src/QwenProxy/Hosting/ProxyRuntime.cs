@@ -7,7 +7,10 @@ using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Ledger;
 using QwenProxy.Observability;
-using QwenProxy.Proxying;
+using QwenProxy.Proxying.Attempts;
+using QwenProxy.Proxying.Lifecycle;
+using QwenProxy.Proxying.Settlement;
+using QwenProxy.Upstreams;
 
 namespace QwenProxy.Hosting;
 

@@ -4,6 +4,7 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Repair;
+using QwenProxy.Proxying.Settlement;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Proxying;
@@ -29,7 +30,7 @@ internal sealed class Exchange : IDisposable
         Snapshot = snapshot;
         Time = time;
         RequestId = requestId;
-        Path = Settlement.Printable(http.Request.Path.Value ?? "/");
+        Path = RequestSettlement.Printable(http.Request.Path.Value ?? "/");
         StartedAt = time.GetTimestamp();
         Output = new CountingWriter(http.Response.BodyWriter);
         _clientGone = http.RequestAborted;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Core.Errors;
+using QwenProxy.Upstreams;
 
 namespace QwenProxy.Proxying;
 

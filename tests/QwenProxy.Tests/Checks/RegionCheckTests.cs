@@ -6,10 +6,10 @@ using QwenProxy.Checks;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Hosting;
-using QwenProxy.Proxying;
 using QwenProxy.Simulator;
 using QwenProxy.Tests.Configuration;
 using QwenProxy.Tests.Proxying;
+using QwenProxy.Upstreams;
 
 namespace QwenProxy.Tests.Checks;
 

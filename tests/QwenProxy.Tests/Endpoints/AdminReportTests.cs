@@ -7,6 +7,7 @@ using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Ledger;
 using QwenProxy.Proxying;
+using QwenProxy.Proxying.Settlement;
 using QwenProxy.Simulator;
 using QwenProxy.Testing;
 using QwenProxy.Tests.Configuration;

@@ -7,9 +7,9 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Configuration;
 using QwenProxy.Hosting;
-using QwenProxy.Proxying;
 using QwenProxy.Simulator;
 using QwenProxy.Tests.Support;
+using QwenProxy.Upstreams;
 
 namespace QwenProxy.Tests.Proxying;
 

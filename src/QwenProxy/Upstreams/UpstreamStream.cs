@@ -1,8 +1,9 @@
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Events;
+using QwenProxy.Proxying.Attempts;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Upstreams;
 
 /// <summary>An answer that upstream has begun: its first event is decoded and waits in <see cref="Event"/>, the rest is still to be read.</summary>
 internal sealed class UpstreamStream(

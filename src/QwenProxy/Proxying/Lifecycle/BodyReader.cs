@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 using QwenProxy.Core.Errors;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Lifecycle;
 
 /// <summary>One bounded read of a request body. The limit counts the bytes on the wire and, for a compressed body, also what they unpack to.</summary>
 internal static class BodyReader

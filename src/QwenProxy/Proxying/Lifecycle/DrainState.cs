@@ -1,4 +1,4 @@
-namespace QwenProxy.Hosting;
+namespace QwenProxy.Proxying.Lifecycle;
 
 /// <summary>
 /// How the program stops: first it takes no new requests while running ones may finish, then the rest is ended. Also counts what is running,

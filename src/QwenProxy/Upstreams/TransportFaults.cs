@@ -1,7 +1,7 @@
 using System.Net.Sockets;
 using QwenProxy.Core.Errors;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Upstreams;
 
 /// <summary>Names what the network did: no connection, a reset, silence.</summary>
 internal static class TransportFaults

@@ -1,4 +1,4 @@
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Upstreams;
 
 /// <summary>Cancels something when its time has come, by the program's own clock, and remembers that it did.</summary>
 internal sealed class Deadline : IDisposable

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Streaming;
 
 /// <summary>
 /// Waits for a read or for a moment in time, whichever comes first, without allocating: the pump is one loop that awaits this, so that

@@ -1,7 +1,7 @@
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Upstreams;
 
 /// <summary>
 /// Some upstreams answer a request for a stream with one JSON object. It is given the form of a stream of one event, so that repair, translation

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Primitives;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Upstreams;
 
 /// <summary>Which headers cross the proxy. Both ways are allow lists: a header that nobody thought about stays on its side.</summary>
 internal static class HeaderAllowList

@@ -1,7 +1,7 @@
 using QwenProxy.Configuration;
 using QwenProxy.Core.Repair.Stutter;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Streaming;
 
 /// <summary>
 /// <c>x-qwen-proxy-repair</c>, by which one request chooses its repair: <c>off</c> for none, or a list such as <c>stutter=safe, toolCalls=off</c>.

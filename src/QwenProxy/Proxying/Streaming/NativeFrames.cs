@@ -2,9 +2,10 @@ using System.Buffers;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
+using QwenProxy.Upstreams;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Streaming;
 
 /// <summary>
 /// A stream in the client's own dialect: its frames go on byte for byte. What breaks it is told honestly; it is neither repaired nor resumed, since

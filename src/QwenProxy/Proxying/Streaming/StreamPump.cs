@@ -1,9 +1,10 @@
 using System.Buffers;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
+using QwenProxy.Upstreams;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Streaming;
 
 /// <summary>
 /// The only loop that awaits between the first event and the last: read what is there, hand on each whole frame to what is synchronous,

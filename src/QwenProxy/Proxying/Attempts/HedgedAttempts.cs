@@ -4,7 +4,7 @@ using QwenProxy.Core.Resilience;
 using QwenProxy.Hosting;
 using QwenProxy.Observability;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Attempts;
 
 /// <summary>
 /// One attempt, and a second one at another account when the first has said nothing for a while. The first to answer wins; the other is

@@ -5,8 +5,9 @@ using QwenProxy.Core.Repair;
 using QwenProxy.Core.Requests;
 using QwenProxy.Core.Resume;
 using QwenProxy.Hosting;
+using QwenProxy.Proxying.Attempts;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Streaming;
 
 /// <summary>10 Repair: the stages of one upstream stream, as the configuration and the request's <c>x-qwen-proxy-repair</c> header want them.</summary>
 internal sealed class StreamRepair : IDisposable

@@ -4,9 +4,11 @@ using Microsoft.AspNetCore.Http;
 using QwenProxy.Core.Errors;
 using QwenProxy.Endpoints;
 using QwenProxy.Hosting;
+using QwenProxy.Proxying.Attempts;
+using QwenProxy.Upstreams;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Lifecycle;
 
 /// <summary>
 /// Any other <c>/v1/…</c>: forwarded to the account that serves the model, with its credentials, body and query untouched. The answer is copied as
@@ -16,7 +18,7 @@ internal sealed class Forwarding(ProxyRuntime runtime)
 {
     private const int MaxErrorBytes = 1024 * 1024;
     private static readonly OpenAIChatClient Dialect = new();
-    private readonly Lifecycle _lifecycle = new(runtime);
+    private readonly RequestLifecycle _lifecycle = new(runtime);
 
     public Task RunAsync(HttpContext http) => _lifecycle.RunAsync(http, Dialect, ServeAsync);
 

@@ -3,9 +3,10 @@ using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
 using QwenProxy.Core.Repair;
+using QwenProxy.Upstreams;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Streaming;
 
 /// <summary>9 Decode, 10 Repair and 11 Encode of a chat stream: each event goes through the synchronous chain to the client's encoder.</summary>
 internal sealed class ChatFrames(Exchange exchange, UpstreamStream upstream, StreamRepair repair, DownstreamAnswer answer) : StreamFrames

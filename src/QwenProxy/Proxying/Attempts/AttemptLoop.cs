@@ -5,8 +5,9 @@ using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Hosting;
 using QwenProxy.Observability;
+using QwenProxy.Upstreams;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Attempts;
 
 /// <summary>What one attempt came to: something that has begun to answer, or the error that stands in its place.</summary>
 internal readonly record struct AttemptOutcome<T>(T? Answer, ProxyError? Error)

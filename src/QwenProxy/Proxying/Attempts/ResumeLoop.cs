@@ -6,8 +6,9 @@ using QwenProxy.Core.Requests;
 using QwenProxy.Core.Resume;
 using QwenProxy.Hosting;
 using QwenProxy.Observability;
+using QwenProxy.Upstreams;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Attempts;
 
 /// <summary>
 /// Continues a stream that broke after Commit: remembers what the client was sent, asks again by prefill or replay, and proves that the new bytes

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using QwenProxy.Configuration;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Upstreams;
 
 /// <summary>
 /// The connections to upstreams. One pool serves all accounts; it is made anew when its settings change, and the old one ends with the

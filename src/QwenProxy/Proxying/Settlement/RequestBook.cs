@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using QwenProxy.Observability;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Settlement;
 
 /// <summary>A request that runs, as it stood when somebody asked. No text of a conversation.</summary>
 internal sealed record RunningRequest(string RequestId, string Path, string? Client, string Model, string? Served, string? Account, bool Stream)
@@ -66,7 +66,7 @@ internal sealed class RequestBook
     }
 
     private static RunningRequest Look(Exchange exchange) =>
-        new(exchange.RequestId, exchange.Path, exchange.ClientName, Settlement.Printable(exchange.AskedModel), exchange.ServedModel is { } served ? Settlement.Printable(served) : null, exchange.Account, exchange.IsStreaming)
+        new(exchange.RequestId, exchange.Path, exchange.ClientName, RequestSettlement.Printable(exchange.AskedModel), exchange.ServedModel is { } served ? RequestSettlement.Printable(served) : null, exchange.Account, exchange.IsStreaming)
         {
             Attempts = exchange.Attempts,
             Resumes = exchange.Resumes,

@@ -1,7 +1,7 @@
 using QwenProxy.Core.Errors;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Streaming;
 
 /// <summary>What is done with an upstream stream's frames, apart from time and sockets, which are <see cref="StreamPump"/>'s.</summary>
 internal abstract class StreamFrames

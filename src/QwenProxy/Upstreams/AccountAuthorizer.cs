@@ -6,7 +6,7 @@ using QwenProxy.Core.Credentials;
 using QwenProxy.Core.Errors;
 using QwenProxy.Credentials;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Upstreams;
 
 /// <summary>What a request to an account carries and where it goes, or why it cannot go.</summary>
 internal readonly record struct Authorization(Uri? BaseUrl, string? Token, ProxyError? Error)

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
 
-namespace QwenProxy.Endpoints;
+namespace QwenProxy.Proxying.Lifecycle;
 
 /// <summary>Finds out which client is asking by the key it shows: <c>Authorization: Bearer</c>, <c>x-api-key</c> or <c>api-key</c>.</summary>
 internal static class ClientKeys

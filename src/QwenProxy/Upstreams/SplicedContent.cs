@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Upstreams;
 
 /// <summary>A request body sent as pieces of the client's own bytes with the edits between them: nothing is copied into a second buffer.</summary>
 internal sealed class SplicedContent : HttpContent

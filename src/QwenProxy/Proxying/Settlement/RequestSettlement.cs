@@ -8,10 +8,10 @@ using QwenProxy.Core.Repair;
 using QwenProxy.Hosting;
 using QwenProxy.Observability;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Settlement;
 
 /// <summary>Settle: the last phase, reached once by every request. One log line, the metrics, the ledger, the list of recent requests.</summary>
-internal static class Settlement
+internal static class RequestSettlement
 {
     public static void Settle(ProxyRuntime runtime, Exchange exchange, string dialect)
     {

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using QwenProxy.Core.Errors;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Upstreams;
 
 /// <summary>
 /// Which upstreams turned out not to speak a dialect that their profile promises: an older server, another base URL. They are translated for from

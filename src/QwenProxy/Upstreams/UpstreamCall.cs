@@ -8,9 +8,11 @@ using QwenProxy.Core.Requests;
 using QwenProxy.Core.Requests.Quirks;
 using QwenProxy.Hosting;
 using QwenProxy.Observability;
+using QwenProxy.Proxying;
+using QwenProxy.Proxying.Attempts;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Upstreams;
 
 /// <summary>
 /// Send and first Frame of one attempt at a chat stream: from the request until upstream has said something or has failed. Nothing of it has

@@ -3,9 +3,11 @@ using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resume;
 using QwenProxy.Hosting;
+using QwenProxy.Proxying.Streaming;
+using QwenProxy.Upstreams;
 using QwenProxy.Wire;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Attempts;
 
 /// <summary>
 /// Attempts until one begins to answer, then the pump, then attempts again where upstream broke: before Commit from the start, after it only as a

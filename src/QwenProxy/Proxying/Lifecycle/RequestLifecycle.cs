@@ -2,18 +2,20 @@ using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Errors;
-using QwenProxy.Endpoints;
 using QwenProxy.Hosting;
 using QwenProxy.Observability;
+using QwenProxy.Proxying.Attempts;
+using QwenProxy.Proxying.Settlement;
+using QwenProxy.Upstreams;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Lifecycle;
 
 /// <summary>
 /// The life of a request, in the order of its phases:
 /// 1 Accept, 2 Parse, 3 Route (here); 4 Lease, 5 Authorize, 6 Send, 7 first Frame (<see cref="AnswerLoop"/> and <see cref="UpstreamCall"/>);
 /// 8 Frame, 9 Decode, 10 Repair, 11 Encode, 12 Commit and Flush (<see cref="StreamPump"/>); and whatever happens, once, Settle.
 /// </summary>
-internal sealed class Lifecycle(ProxyRuntime runtime)
+internal sealed class RequestLifecycle(ProxyRuntime runtime)
 {
     /// <summary>How long a failed stream's error event may take to reach the client before the connection is closed.</summary>
     private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(100);
@@ -50,7 +52,7 @@ internal sealed class Lifecycle(ProxyRuntime runtime)
         finally
         {
             if (entered) runtime.Drain.Leave();
-            Settlement.Settle(runtime, exchange, dialect.Name);
+            RequestSettlement.Settle(runtime, exchange, dialect.Name);
             exchange.Answer?.Dispose();
         }
     }

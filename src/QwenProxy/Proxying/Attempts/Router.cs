@@ -7,7 +7,7 @@ using QwenProxy.Core.Resilience;
 using QwenProxy.Hosting;
 using QwenProxy.Observability;
 
-namespace QwenProxy.Proxying;
+namespace QwenProxy.Proxying.Attempts;
 
 /// <summary>3 Route: from a model's name to the accounts that may serve it, over the configuration of the moment and how the accounts are doing.</summary>
 internal sealed class Router(ProxyRuntime runtime, Random random)
