@@ -1,9 +1,10 @@
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace QwenProxy.Tidy.Tests;
 
 /// <summary>Just enough C# to measure functions: text and comments are blanked out, then braces are counted.</summary>
-internal static class CSharpText
+internal static partial class CSharpText
 {
     private static readonly string[] NotFunctions = ["if", "for", "foreach", "while", "switch", "using", "lock", "catch", "fixed", "when"];
 
@@ -31,6 +32,34 @@ internal static class CSharpText
                 if (isFunction && !open.Any(o => o.IsFunction)) yield return new Function(header, LineOf(code, start), LineOf(code, i) - LineOf(code, start) + 1);
             }
             else if (code[i] == ';') statement = i + 1;
+        }
+    }
+
+    /// <summary>Every constructor of a class, in its head or in its body, with the number of its parameters. Records are data and not counted.</summary>
+    public static IEnumerable<(string Name, int Parameters)> Constructors(string source)
+    {
+        string code = BlankOut(source);
+        foreach (Match match in ClassName().Matches(code))
+        {
+            string name = match.Groups[1].Value;
+            foreach (Match list in Regex.Matches(code, $@"(?:\bclass {name}|(?:public|internal|private|protected) {name})(?:<[^(){{}}]*>)?\("))
+            {
+                yield return (name, CountParameters(code, list.Index + list.Length));
+            }
+        }
+    }
+
+    /// <summary>Counts what stands between commas up to the closing parenthesis, commas inside other brackets apart.</summary>
+    private static int CountParameters(string code, int start)
+    {
+        int depth = 0;
+        int commas = 0;
+        for (int i = start; ; i++)
+        {
+            if (code[i] is '(' or '[' or '<' or '{') depth++;
+            else if (code[i] == ')' && depth == 0) return code[start..i].Trim().Length == 0 ? 0 : commas + 1;
+            else if (code[i] is ')' or ']' or '}' || (code[i] == '>' && code[i - 1] != '=')) depth--;
+            else if (code[i] == ',' && depth == 0) commas++;
         }
     }
 
@@ -101,4 +130,7 @@ internal static class CSharpText
         int at = source.IndexOf(mark, Math.Min(from, source.Length), StringComparison.Ordinal);
         return at < 0 ? source.Length : at + keep;
     }
+
+    [GeneratedRegex(@"\bclass (\w+)")]
+    private static partial Regex ClassName();
 }

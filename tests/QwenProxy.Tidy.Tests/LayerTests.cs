@@ -13,6 +13,24 @@ public sealed partial class LayerTests
         ["QwenProxy"] = ["QwenProxy.Core", "QwenProxy.Wire", "QwenProxy.Simulator"],
     };
 
+    /// <summary>The program's layers, the highest first; each may use what is named, and nothing above it. The empty name is the program's own folder.</summary>
+    private static readonly Dictionary<string, string[]> FolderMayUse = new()
+    {
+        [""] = ["Console", "Configuration", "Hosting"],
+        ["Console"] = ["Hosting", "Checks", "Catalogue", "Ledger", "Observability", "Credentials", "Configuration"],
+        ["Hosting"] = ["Endpoints", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
+        ["Checks"] = ["Catalogue", "Upstreams", "Credentials", "Configuration"],
+        ["Endpoints"] = ["Dashboard", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
+        ["Dashboard"] = [],
+        ["Proxying"] = ["Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
+        ["Catalogue"] = ["Upstreams", "Observability", "Configuration"],
+        ["Upstreams"] = ["Observability", "Credentials", "Configuration"],
+        ["Ledger"] = ["Observability", "Credentials", "Configuration"],
+        ["Observability"] = ["Credentials", "Configuration"],
+        ["Credentials"] = [],
+        ["Configuration"] = [],
+    };
+
     [Fact]
     public void Projects_ReferenceOnlyWhatTheLayersAllow()
     {
@@ -52,25 +70,73 @@ public sealed partial class LayerTests
         Assert.Empty(Offenders(InFolder("src/QwenProxy/Console/").Concat(InFolder("src/QwenProxy/Dashboard/")), ["QwenProxy.Proxying"]));
 
     [Fact]
-    public void FoldersOfCore_FormNoCycle()
+    public void FoldersOfTheProgram_UseOnlyThoseBelowThem()
     {
-        Dictionary<string, HashSet<string>> uses = [];
-        foreach (string file in InFolder("src/QwenProxy.Core/"))
+        List<string> offenders = [];
+        foreach (string file in InFolder("src/QwenProxy/"))
         {
-            string folder = file.Split('/')[2];
-            HashSet<string> used = uses.TryGetValue(folder, out HashSet<string>? known) ? known : uses[folder] = [];
-            foreach (Match match in CoreUsing().Matches(Repository.Read(file)))
-            {
-                if (match.Groups[1].Value != folder) used.Add(match.Groups[1].Value);
-            }
+            string[] parts = file.Split('/');
+            string folder = parts.Length > 3 ? parts[2] : "";
+            Assert.True(FolderMayUse.TryGetValue(folder, out string[]? allowed), $"{file}: the folder {folder} has no place among the layers of the program; give it one in this test and in ARCHITECTURE.md.");
+            offenders.AddRange(Used(file).Select(u => u.Split('.')[0]).Where(u => FolderMayUse.ContainsKey(u) && u != folder && !allowed.Contains(u)).Select(u => $"{file}: {u}"));
         }
 
-        foreach (string folder in uses.Keys) Assert.True(!Reaches(uses, folder, folder, []), $"The folder {folder} of Core uses itself by way of others.");
+        Assert.Empty(offenders.Distinct());
     }
 
-    private static bool Reaches(Dictionary<string, HashSet<string>> uses, string from, string target, HashSet<string> seen)
+    /// <summary>Beside each other, at every depth: a folder may use the one it lies in, and that one what lies in it.</summary>
+    [Fact]
+    public void Folders_FormNoCycle()
     {
-        foreach (string next in uses.GetValueOrDefault(from) ?? [])
+        foreach (string project in ProjectMayUse.Keys)
+        {
+            foreach (IGrouping<string, (string From, string To)> siblings in SiblingUses(project).GroupBy(u => Parent(u.From)))
+            {
+                ILookup<string, string> uses = siblings.ToLookup(u => u.From, u => u.To);
+                foreach (string folder in uses.Select(u => u.Key)) Assert.False(Reaches(uses, folder, folder, []), $"The folder {folder} uses itself by way of others.");
+            }
+        }
+    }
+
+    [Fact]
+    public void Constructors_TakeAtMostSevenParts()
+    {
+        List<string> large = [];
+        foreach (string file in InFolder("src/"))
+        {
+            large.AddRange(CSharpText.Constructors(Repository.Read(file)).Where(c => c.Parameters > 7).Select(c => $"{file}: {c.Name} takes {c.Parameters}"));
+        }
+
+        Assert.Empty(large);
+    }
+
+    private static IEnumerable<(string From, string To)> SiblingUses(string project)
+    {
+        foreach (string file in InFolder($"src/{project}/"))
+        {
+            string[] from = file.Split('/')[2..^1];
+            foreach (string used in Used(file, project))
+            {
+                string[] to = used.Split('.');
+                int common = 0;
+                while (common < from.Length && common < to.Length && from[common] == to[common]) common++;
+                if (common < from.Length && common < to.Length) yield return (Join(project, from[..(common + 1)]), Join(project, to[..(common + 1)]));
+            }
+        }
+    }
+
+    private static string Join(string project, string[] folders) => $"{project}/{string.Join('/', folders)}";
+
+    private static string Parent(string folder) => folder[..folder.LastIndexOf('/')];
+
+    /// <summary>The namespaces of a project that a file uses, without the project's own name: by a using or written in full.</summary>
+    private static IEnumerable<string> Used(string file, string project = "QwenProxy") =>
+        Regex.Matches(Repository.Read(file), $@"(?:^using (?:static )?|(?<=[\s(<])){Regex.Escape(project)}\.(\w+(?:\.\w+)*)", RegexOptions.Multiline)
+            .Where(m => !m.Value.StartsWith("namespace", StringComparison.Ordinal)).Select(m => m.Groups[1].Value);
+
+    private static bool Reaches(ILookup<string, string> uses, string from, string target, HashSet<string> seen)
+    {
+        foreach (string next in uses[from])
         {
             if (next == target || (seen.Add(next) && Reaches(uses, next, target, seen))) return true;
         }
@@ -102,7 +168,4 @@ public sealed partial class LayerTests
 
     [GeneratedRegex("<ProjectReference Include=\"([^\"]+)\"")]
     private static partial Regex ProjectReference();
-
-    [GeneratedRegex(@"^using (?:static )?QwenProxy\.Core\.(\w+)", RegexOptions.Multiline)]
-    private static partial Regex CoreUsing();
 }

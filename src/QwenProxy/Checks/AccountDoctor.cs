@@ -1,7 +1,7 @@
+using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
 using QwenProxy.Credentials;
-using QwenProxy.Hosting;
 using QwenProxy.Upstreams;
 
 namespace QwenProxy.Checks;
@@ -10,7 +10,8 @@ namespace QwenProxy.Checks;
 /// Checks one account from its file to its models. Every step ends in a finding, and all together end within <see cref="Bound"/>: an account that
 /// hangs costs the others nothing. Without <paramref name="mayProbe"/> its key goes to its own host only.
 /// </summary>
-internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
+internal sealed class AccountDoctor(
+    AccountAuthorizer authorizer, UpstreamTransport transport, RouteTable routes, ProxySnapshot snapshot, TimeProvider time, bool mayProbe)
 {
     /// <summary>All checks of one account; accounts are checked side by side.</summary>
     public static readonly TimeSpan Bound = TimeSpan.FromSeconds(30);
@@ -23,13 +24,13 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
     /// <summary>What <see cref="Bound"/> is for this one.</summary>
     public TimeSpan Limit { get; init; } = Bound;
 
-    private readonly ModelListCall _call = new(runtime);
+    private readonly ModelListCall _call = new(transport, snapshot, time);
 
     public async Task<AccountReport> CheckAsync(AccountSnapshot account, CancellationToken stop)
     {
         List<Finding> findings = [];
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        using Deadline deadline = new(runtime.Time, Limit, limit);
+        using Deadline deadline = new(time, Limit, limit);
         try
         {
             if (account.CredentialsPath is { } credentials) findings.Add(FileChecks.Check(credentials, $"`{AccountAuthorizer.LoginCommandOf(credentials)}`"));
@@ -63,7 +64,7 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
         }
 
         ModelListAnswer answer = await AskAsync(account, baseUrl, token, stop);
-        if (signsIn && answer.Error is { } error && await InTimeAsync(limit => runtime.Authorizer.RecoverAsync(account, authorized.Value, error, limit), stop) == true
+        if (signsIn && answer.Error is { } error && await InTimeAsync(limit => authorizer.RecoverAsync(account, authorized.Value, error, limit), stop) == true
             && await AuthorizeAsync(account, stop) is { BaseUrl: { } place, Token: { } renewed })
         {
             (baseUrl, token) = (place, renewed);
@@ -74,7 +75,7 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
         if (answer.NoAnswer is null) findings.Add(AnswerChecks.Clock(baseUrl.Host, answer.ClockSkew, answer.ClockTolerance));
         if (signsIn) AddSignIn(account, answer, findings);
         else if (answer.NoAnswer is null) await AddKeyAsync(account, baseUrl, answer, findings, stop);
-        findings.Add(ModelCheck.Check(account, answer, runtime.Snapshot, runtime.Router.Table));
+        findings.Add(ModelCheck.Check(account, answer, snapshot, routes));
     }
 
     private async Task<ModelListAnswer> AskAsync(AccountSnapshot account, Uri baseUrl, string? token, CancellationToken stop)
@@ -88,7 +89,7 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
     {
         bool isAbout = answer.Error is { Kind: FaultKind.InvalidKey or FaultKind.QuotaExhausted or FaultKind.PermissionDenied };
         findings.Add(TokenOf(account, isAbout ? answer.Error : null, answer.IsJson));
-        if (runtime.Authorizer.StateOf(account) is not { ClockSkew: { } skew }) return;
+        if (authorizer.StateOf(account) is not { ClockSkew: { } skew }) return;
         // How long that call took is not kept; this is the most that its half can be.
         Finding clock = AnswerChecks.Clock("the sign-in server", skew, OAuthClient.CallTimeout / 2);
         if (clock.Result == CheckResult.Fault) findings.Add(clock);
@@ -96,15 +97,15 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
 
     private Finding TokenOf(AccountSnapshot account, ProxyError? refusal, bool wasTaken)
     {
-        CredentialState state = runtime.Authorizer.StateOf(account) ?? throw new InvalidOperationException($"The account {account.Name} has no sign-in.");
-        return TokenCheck.Check(account, state, refusal, wasTaken, runtime.Time.GetUtcNow());
+        CredentialState state = authorizer.StateOf(account) ?? throw new InvalidOperationException($"The account {account.Name} has no sign-in.");
+        return TokenCheck.Check(account, state, refusal, wasTaken, time.GetUtcNow());
     }
 
     private async Task AddKeyAsync(AccountSnapshot account, Uri baseUrl, ModelListAnswer answer, List<Finding> findings, CancellationToken stop)
     {
         if (answer is { IsRefusal: true, Error: { } refusal })
         {
-            findings.AddRange(await new RegionCheck(_call, runtime.Snapshot, mayProbe).ExplainRefusalAsync(account, baseUrl, refusal, stop));
+            findings.AddRange(await new RegionCheck(_call, snapshot, mayProbe).ExplainRefusalAsync(account, baseUrl, refusal, stop));
             return;
         }
 
@@ -116,14 +117,14 @@ internal sealed class AccountDoctor(ProxyRuntime runtime, bool mayProbe)
     }
 
     private Task<Authorization?> AuthorizeAsync(AccountSnapshot account, CancellationToken stop) =>
-        InTimeAsync(limit => runtime.Authorizer.AuthorizeAsync(account, limit), stop);
+        InTimeAsync(limit => authorizer.AuthorizeAsync(account, limit), stop);
 
     /// <summary>Null when it took longer than <see cref="SignInBound"/>.</summary>
     private async Task<T?> InTimeAsync<T>(Func<CancellationToken, ValueTask<T>> signIn, CancellationToken stop)
         where T : struct
     {
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        using Deadline deadline = new(runtime.Time, SignInBound, limit);
+        using Deadline deadline = new(time, SignInBound, limit);
         try
         {
             return await signIn(limit.Token);

@@ -1,9 +1,9 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
 using QwenProxy.Catalogue;
+using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
-using QwenProxy.Hosting;
 using QwenProxy.Upstreams;
 using QwenProxy.Wire;
 
@@ -41,7 +41,7 @@ internal sealed record ModelListAnswer
 }
 
 /// <summary>Asks for <c>GET models</c>: the one call that costs nothing and that a key opens. It ends in a value; only the caller's stop throws.</summary>
-internal sealed class ModelListCall(ProxyRuntime runtime)
+internal sealed class ModelListCall(UpstreamTransport transport, ProxySnapshot snapshot, TimeProvider time)
 {
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
@@ -52,18 +52,18 @@ internal sealed class ModelListCall(ProxyRuntime runtime)
     public async Task<ModelListAnswer> AskAsync(Uri baseUrl, string? token, AccountSnapshot? headersOf, CancellationToken stop)
     {
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        using Deadline deadline = new(runtime.Time, Timeout, limit);
+        using Deadline deadline = new(time, Timeout, limit);
         using HttpRequestMessage request = ModelDirectory.RequestFor(baseUrl);
         request.Headers.UserAgent.Add(new ProductInfoHeaderValue("qwen-proxy", null));
         if (headersOf is not null) HeaderAllowList.ApplyAccount(headersOf, request, token);
         else if (token is not null) request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}");
-        DateTimeOffset sent = runtime.Time.GetUtcNow();
-        long sentAt = runtime.Time.GetTimestamp();
+        DateTimeOffset sent = time.GetUtcNow();
+        long sentAt = time.GetTimestamp();
         HttpResponseMessage? response = null;
         try
         {
-            response = await runtime.Transport.SendAsync(request, runtime.Snapshot, limit.Token);
-            TimeSpan took = runtime.Time.GetElapsedTime(sentAt);
+            response = await transport.SendAsync(request, snapshot, limit.Token);
+            TimeSpan took = time.GetElapsedTime(sentAt);
             TimeSpan tolerance = (took / 2) + TimeSpan.FromSeconds(0.5);
             // The date was written on the way, half-way as far as anyone can tell, and has lost half a second on average.
             TimeSpan? skew = response.Headers.Date is { } date ? date + TimeSpan.FromSeconds(0.5) - (sent + (took / 2)) : null;
@@ -89,7 +89,7 @@ internal sealed class ModelListCall(ProxyRuntime runtime)
         int status = (int)response.StatusCode;
         bool isJson = response.IsSuccessStatusCode && IsJson(text.Memory);
         if (isJson && ModelDirectory.Parse(text.Span, "") is { } models) return new ModelListAnswer { IsJson = true, Models = [.. models.Select(m => m.Id)] };
-        ProxyError error = UpstreamErrorReader.FromResponse(status, HeaderAllowList.OfFailure(response), text.Span, model: null, runtime.Time.GetUtcNow());
+        ProxyError error = UpstreamErrorReader.FromResponse(status, HeaderAllowList.OfFailure(response), text.Span, model: null, time.GetUtcNow());
         // An error of the protocol is said of what was to be a stream; here it only means that nothing else was refused.
         return error.Kind == FaultKind.ProtocolError ? new ModelListAnswer { IsJson = isJson } : new ModelListAnswer { Error = error };
     }
@@ -113,7 +113,7 @@ internal sealed class ModelListCall(ProxyRuntime runtime)
         if (tooLate) return Without($"it did not answer within {Timeout.TotalSeconds:0} s", network);
         return failure switch
         {
-            OperationCanceledException => Without($"no connection within {runtime.Snapshot.Timeouts.Connect.TotalSeconds:0.#} s", network),
+            OperationCanceledException => Without($"no connection within {snapshot.Timeouts.Connect.TotalSeconds:0.#} s", network),
             HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } e =>
                 Without(TransportFaults.WhyNotConnected(e)!, "check the spelling of baseUrl, and that this machine can resolve names"),
             HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } e =>

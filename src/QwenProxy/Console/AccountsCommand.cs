@@ -2,7 +2,6 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
-using QwenProxy.Endpoints;
 using QwenProxy.Hosting;
 
 namespace QwenProxy.Console;
@@ -44,7 +43,7 @@ internal sealed class AccountsCommand(Terminal terminal, Func<ConfigurationFlags
     private static async Task<JsonDocument> OfflineAsync(ProxySnapshot snapshot)
     {
         await using ProxyRuntime runtime = new(snapshot, NullLoggerFactory.Instance, TimeProvider.System, new Random());
-        return JsonDocument.Parse(new AdminEndpoints(runtime).WriteStatus());
+        return JsonDocument.Parse(runtime.Status.Render());
     }
 
     private static string[] Row(JsonElement account)

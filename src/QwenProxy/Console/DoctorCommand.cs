@@ -31,14 +31,14 @@ internal sealed class DoctorCommand(Terminal terminal, Func<ConfigurationFlags, 
         ImmutableArray<AccountReport> reports = await CheckAsync(runtime, options.Probe, stop);
         if (options.Json) JsonPrinter.Print(terminal, json => Write(json, reports));
         else if (reports.Length > 0) Print(reports);
-        if (reports.IsEmpty) terminal.Error.WriteLine(runtime.WhyNotReady());
+        if (reports.IsEmpty) terminal.Error.WriteLine(runtime.Readiness.Obstacle());
         return !reports.IsEmpty && reports.All(r => r.Faults == 0) ? ExitCodes.Done : ExitCodes.NotFound;
     }
 
     /// <summary>All accounts side by side, told one by one as they come, in the configuration's order at the end.</summary>
     private async Task<ImmutableArray<AccountReport>> CheckAsync(ProxyRuntime runtime, bool mayProbe, CancellationToken stop)
     {
-        AccountDoctor doctor = new(runtime, mayProbe);
+        AccountDoctor doctor = new(runtime.Upstreams.Authorizer, runtime.Upstreams.Transport, runtime.Router.Table, runtime.Snapshot, time, mayProbe);
         ImmutableArray<AccountSnapshot> accounts = runtime.Snapshot.Accounts;
         if (accounts.IsEmpty) return [];
         terminal.Error.WriteLine($"Checking {accounts.Length} account(s), at most {AccountDoctor.Bound.TotalSeconds:0} s …");

@@ -22,7 +22,7 @@ internal sealed class ModelsCommand(Terminal terminal, Func<ConfigurationFlags, 
         await using ProxyRuntime runtime = new(snapshot, NullLoggerFactory.Instance, TimeProvider.System, new Random());
         if (snapshot.Accounts.IsEmpty)
         {
-            terminal.Error.WriteLine(runtime.WhyNotReady());
+            terminal.Error.WriteLine(runtime.Readiness.Obstacle());
             return ExitCodes.NotFound;
         }
 

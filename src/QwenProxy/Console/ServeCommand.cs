@@ -54,7 +54,7 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
             using ConfigurationWatcher watcher = new(sources, loaded, TimeProvider.System, logger);
             watcher.Changed += runtime.Apply;
             terminal.Error.WriteLine($"Qwen Proxy listens on {server.Address} — point your client at {new Uri(server.Address, "v1")}");
-            if (runtime.WhyNotReady() is { } obstacle) terminal.Error.WriteLine(obstacle);
+            if (runtime.Readiness.Obstacle() is { } obstacle) terminal.Error.WriteLine(obstacle);
             await WaitForAsync(stop);
             terminal.Error.WriteLine($"Stopping; running requests may finish for {runtime.Snapshot.Timeouts.Drain.TotalSeconds:0} s.");
             await server.StopAsync();

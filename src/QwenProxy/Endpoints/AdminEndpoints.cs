@@ -1,15 +1,11 @@
-using System.Globalization;
-using System.Reflection;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
-using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Dialects.OpenAIChat;
-using QwenProxy.Core.Resilience;
-using QwenProxy.Credentials;
-using QwenProxy.Hosting;
+using QwenProxy.Proxying.Attempts;
+using QwenProxy.Proxying.Settlement;
 
 namespace QwenProxy.Endpoints;
 
@@ -18,7 +14,8 @@ namespace QwenProxy.Endpoints;
 /// <c>/admin/usage</c>, <c>POST /admin/accounts/NAME/isolate</c> and <c>…/reset</c>. The caller has checked that the request comes from this
 /// machine or an admin key, and from no foreign page.
 /// </summary>
-internal sealed class AdminEndpoints(ProxyRuntime runtime)
+internal sealed class AdminEndpoints(
+    CurrentConfiguration configuration, AdminStatus status, AdminUsage usage, RequestBook requests, ModelDirectory directory, Router router)
 {
     private const string AccountsPath = "/admin/accounts/";
 
@@ -28,8 +25,8 @@ internal sealed class AdminEndpoints(ProxyRuntime runtime)
         {
             switch (path)
             {
-                case "/admin" or "/admin/status": return WriteAsync(http, WriteStatus);
-                case "/admin/requests": return WriteAsync(http, json => AdminRequests.Write(json, runtime.Requests.Running(), runtime.Requests.Recent()));
+                case "/admin" or "/admin/status": return WriteAsync(http, status.Write);
+                case "/admin/requests": return WriteAsync(http, json => AdminRequests.Write(json, requests.Running(), requests.Recent()));
                 case "/admin/models": return ModelsAsync(http);
                 case "/admin/usage": return UsageAsync(http);
             }
@@ -41,17 +38,14 @@ internal sealed class AdminEndpoints(ProxyRuntime runtime)
         return WriteErrorAsync(http, nothing with { Status = 404 });
     }
 
-    /// <summary>What <c>/admin/status</c> answers; also for a command that asks no running proxy.</summary>
-    public byte[] WriteStatus() => Render(WriteStatus);
-
     private async Task ModelsAsync(HttpContext http)
     {
-        IReadOnlyList<OfferedModel> models = await runtime.Models.ListAsync(runtime.Snapshot, http.RequestAborted);
+        IReadOnlyList<OfferedModel> models = await directory.ListAsync(configuration.Snapshot, http.RequestAborted);
         await WriteAsync(http, json =>
         {
             json.WriteStartObject();
             json.WritePropertyName("models");
-            ModelListJson.Write(json, models, runtime.Router.Table);
+            ModelListJson.Write(json, models, router.Table);
             json.WriteEndObject();
         });
     }
@@ -61,82 +55,9 @@ internal sealed class AdminEndpoints(ProxyRuntime runtime)
         string? since = http.Request.Query["since"];
         string? by = http.Request.Query["by"];
         // SQLite blocks while it reads, and this may be the thread that serves the sockets of all streams.
-        (Action<Utf8JsonWriter>? write, ProxyError? error) = await Task.Run(() => new AdminUsage(runtime).Read(since, by), http.RequestAborted);
+        (Action<Utf8JsonWriter>? write, ProxyError? error) = await Task.Run(() => usage.Read(since, by), http.RequestAborted);
         if (write is not null) await WriteAsync(http, write);
         else await WriteErrorAsync(http, error!);
-    }
-
-    private void WriteStatus(Utf8JsonWriter json)
-    {
-        ProxySnapshot snapshot = runtime.Snapshot;
-        DateTimeOffset now = runtime.Time.GetUtcNow();
-        PoolRecord pool = runtime.Router.Pool.Export(now);
-        json.WriteStartObject();
-        json.WriteString("version", typeof(AdminEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "");
-        json.WriteString("time", TimeZoneInfo.ConvertTime(now, runtime.Time.LocalTimeZone));
-        json.WriteNumber("uptimeSeconds", Math.Round((now - runtime.StartedAt).TotalSeconds));
-        json.WriteBoolean("draining", runtime.Drain.IsDraining);
-        json.WriteString("ready", runtime.WhyNotReady() ?? "yes");
-        json.WriteNumber("runningRequests", runtime.Drain.Active);
-        json.WriteNumber("leases", runtime.Router.Pool.LeasesOut);
-        json.WriteStartArray("accounts");
-        foreach (AccountSnapshot account in snapshot.Accounts) WriteAccount(json, account, pool, now);
-        json.WriteEndArray();
-        json.WriteEndObject();
-    }
-
-    private void WriteAccount(Utf8JsonWriter json, AccountSnapshot account, PoolRecord pool, DateTimeOffset now)
-    {
-        Cooldown? cooldown = pool.Cooldowns.Where(c => c.Account == account.Name).OrderByDescending(c => c.Hard).ThenByDescending(c => c.Until).FirstOrDefault();
-        BreakerRecord? breaker = pool.Breakers.FirstOrDefault(b => b.Account == account.Name && b.State != BreakerState.Closed);
-        string? unusable = runtime.Authorizer.WhyUnusable(account);
-        CredentialState? signIn = runtime.Authorizer.StateOf(account);
-        string state = unusable is not null ? "dead"
-            : signIn is { Kind: CredentialStateKind.Expired } ? "expired"
-            : breaker is { State: BreakerState.Isolated } ? "isolated"
-            : cooldown is { Hard: true } ? "cooling"
-            : breaker is not null ? "circuit open"
-            : "ready";
-        json.WriteStartObject();
-        json.WriteString("name", account.Name);
-        json.WriteString("kind", account.Kind == AccountKind.QwenOAuth ? "qwen-oauth" : "api-key");
-        json.WriteString("profile", account.Profile.Name);
-        json.WriteString("host", (signIn?.BaseUrl ?? account.BaseUrl)?.Authority);
-        json.WriteNumber("priority", account.Priority);
-        json.WriteString("state", state);
-        if (signIn is not null)
-        {
-            json.WriteString("credentials", signIn.FilePath);
-            if (signIn.ExpiresAt is { } expires) json.WriteString("tokenExpires", expires);
-        }
-
-        json.WriteString("why", unusable ?? signIn?.Why ?? (state == "cooling" ? $"{cooldown!.Status} {cooldown.Message}" : null));
-        if (state == "cooling") json.WriteString("until", cooldown!.Until.ToString("O", CultureInfo.InvariantCulture));
-        json.WriteNumber("running", runtime.Router.Pool.LoadOf(account.Name));
-        json.WriteStartArray("breakers");
-        foreach (BreakerRecord one in pool.Breakers.Where(b => b.Account == account.Name))
-        {
-            json.WriteStartObject();
-            json.WriteString("model", one.Model);
-            json.WriteString("state", one.State.ToString());
-            json.WriteNumber("failures", one.Failures);
-            if (one.NextProbe is { } probe) json.WriteNumber("probeInSeconds", Math.Max(0, Math.Ceiling((probe - now).TotalSeconds)));
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteStartArray("cooldowns");
-        foreach (Cooldown one in pool.Cooldowns.Where(c => c.Account == account.Name))
-        {
-            json.WriteStartObject();
-            json.WriteString("model", one.Model ?? "*");
-            json.WriteString("kind", one.Kind.ToString());
-            json.WriteNumber("seconds", Math.Ceiling((one.Until - now).TotalSeconds));
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteEndObject();
     }
 
     private Task CommandAsync(HttpContext http, string rest)
@@ -144,7 +65,7 @@ internal sealed class AdminEndpoints(ProxyRuntime runtime)
         int slash = rest.LastIndexOf('/');
         string name = Uri.UnescapeDataString(slash > 0 ? rest[..slash] : rest);
         string command = slash > 0 ? rest[(slash + 1)..] : "";
-        if (!runtime.Snapshot.Accounts.Any(a => a.Name == name))
+        if (!configuration.Snapshot.Accounts.Any(a => a.Name == name))
         {
             return WriteErrorAsync(http, OwnErrors.InvalidRequest($"There is no account '{name}'. GET /admin/status lists them.") with { Status = 404 });
         }
@@ -152,16 +73,16 @@ internal sealed class AdminEndpoints(ProxyRuntime runtime)
         switch (command)
         {
             case "isolate":
-                runtime.Router.Pool.Isolate(name);
+                router.Pool.Isolate(name);
                 break;
             case "reset":
-                runtime.Router.Pool.Reset(name);
+                router.Pool.Reset(name);
                 break;
             default:
                 return WriteErrorAsync(http, OwnErrors.InvalidRequest("An account can be sent the commands isolate and reset.") with { Status = 404 });
         }
 
-        return WriteAsync(http, WriteStatus);
+        return WriteAsync(http, status.Write);
     }
 
     private static Task WriteErrorAsync(HttpContext http, ProxyError error) => WriteAsync(http, error.Status, OpenAIErrors.Write(error));

@@ -1,10 +1,11 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
+using QwenProxy.Configuration;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
-using QwenProxy.Hosting;
 using QwenProxy.Ledger;
+using QwenProxy.Proxying.Settlement;
 
 namespace QwenProxy.Endpoints;
 
@@ -12,7 +13,7 @@ namespace QwenProxy.Endpoints;
 /// <c>GET /admin/usage?since=24h&amp;by=hour</c>: the sums of the <c>usage</c> command. A proxy that keeps no ledger sums up the recent requests it
 /// has in memory; <c>source</c> says which of the two it was.
 /// </summary>
-internal sealed class AdminUsage(ProxyRuntime runtime)
+internal sealed class AdminUsage(CurrentConfiguration configuration, RequestBook requests, LedgerWriter? ledger, TimeProvider time)
 {
     private const string DefaultSince = "24h";
     private const string DefaultBy = "hour";
@@ -20,8 +21,8 @@ internal sealed class AdminUsage(ProxyRuntime runtime)
     /// <summary>What to write, or why there is nothing.</summary>
     public (Action<Utf8JsonWriter>? Write, ProxyError? Error) Read(string? sinceText, string? byText)
     {
-        TimeZoneInfo zone = runtime.Time.LocalTimeZone;
-        if (!SinceText.TryRead(sinceText ?? DefaultSince, runtime.Time.GetUtcNow(), zone, out DateTimeOffset since))
+        TimeZoneInfo zone = time.LocalTimeZone;
+        if (!SinceText.TryRead(sinceText ?? DefaultSince, time.GetUtcNow(), zone, out DateTimeOffset since))
         {
             return (null, OwnErrors.InvalidRequest($"since must be {SinceText.Allowed}.", "since"));
         }
@@ -42,13 +43,13 @@ internal sealed class AdminUsage(ProxyRuntime runtime)
             return (null, OwnErrors.Internal() with { Message = $"The ledger cannot be read: {damaged.Message}" });
         }
 
-        return (json => UsageJson.Write(json, table, by, since, runtime.Ledger is null ? "recent" : "ledger"), null);
+        return (json => UsageJson.Write(json, table, by, since, ledger is null ? "recent" : "ledger"), null);
     }
 
     private IEnumerable<LedgerEntry> Entries(DateTimeOffset since)
     {
-        if (runtime.Ledger is null) return runtime.Requests.Recent().Select(r => r.Entry).Where(e => e.Time >= since);
-        string path = Path.Combine(runtime.Snapshot.Storage.DataFolder, LedgerFile.Name);
+        if (ledger is null) return requests.Recent().Select(r => r.Entry).Where(e => e.Time >= since);
+        string path = Path.Combine(configuration.Snapshot.Storage.DataFolder, LedgerFile.Name);
         // Before the first request there is no file.
         return File.Exists(path) ? LedgerFile.Read(path, since) : [];
     }

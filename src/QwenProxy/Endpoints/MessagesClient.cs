@@ -1,15 +1,16 @@
 using Microsoft.AspNetCore.Http;
+using QwenProxy.Catalogue;
 using QwenProxy.Core.Dialects.AnthropicMessages;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Requests;
 using QwenProxy.Core.Resilience;
-using QwenProxy.Hosting;
+using QwenProxy.Observability;
 using QwenProxy.Proxying;
 
 namespace QwenProxy.Endpoints;
 
 /// <summary><c>POST /v1/messages</c>: Anthropic's dialect, translated to the middle and back.</summary>
-internal sealed class MessagesClient(ProxyRuntime runtime) : ClientDialect
+internal sealed class MessagesClient(IdSource ids, TokenEstimate tokens) : ClientDialect
 {
     /// <summary>Anthropic's SDKs read this header and no other.</summary>
     public const string RequestId = "request-id";
@@ -33,7 +34,7 @@ internal sealed class MessagesClient(ProxyRuntime runtime) : ClientDialect
             Model = request.Model,
             IsOnFallback = () => exchange.IsOnFallback,
             InputTokensEstimate = (int)FirstTokenRule.EstimateTokens(exchange.Body.Length),
-            NewId = () => runtime.NewId(""),
+            NewId = () => ids.Next(""),
             Display = request.Thinking.Display,
             StopSequences = request.StopSequences,
         };
@@ -50,8 +51,8 @@ internal sealed class MessagesClient(ProxyRuntime runtime) : ClientDialect
     /// <summary><c>POST /v1/messages/count_tokens</c>: answered here, without an upstream.</summary>
     public async Task<ProxyError?> CountAsync(Exchange exchange, ClientDialect dialect)
     {
-        if (!MessagesTokenText.TryCount(exchange.Body.Memory, runtime.Tokens.Count, out int tokens, out ProxyError? fault)) return fault;
-        byte[] body = MessagesTokenText.WriteCount(tokens);
+        if (!MessagesTokenText.TryCount(exchange.Body.Memory, tokens.Count, out int count, out ProxyError? fault)) return fault;
+        byte[] body = MessagesTokenText.WriteCount(count);
         HttpResponse response = exchange.Http.Response;
         response.ContentType = "application/json";
         response.ContentLength = body.Length;

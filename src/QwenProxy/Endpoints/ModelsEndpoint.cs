@@ -7,19 +7,19 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Dialects.AnthropicMessages;
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
-using QwenProxy.Hosting;
+using QwenProxy.Observability;
 using QwenProxy.Proxying.Lifecycle;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Endpoints;
 
 /// <summary><c>GET /v1/models</c> and <c>/v1/models/{id}</c>, in OpenAI's shape with sizes added, or in Anthropic's for clients that send <c>anthropic-version</c>.</summary>
-internal sealed class ModelsEndpoint(ProxyRuntime runtime)
+internal sealed class ModelsEndpoint(CurrentConfiguration configuration, ModelDirectory directory, IdSource ids)
 {
     public async Task RunAsync(HttpContext http, string rest)
     {
-        ProxySnapshot snapshot = runtime.Snapshot;
-        string requestId = runtime.NewRequestId();
+        ProxySnapshot snapshot = configuration.Snapshot;
+        string requestId = ids.Next("req_");
         http.Response.Headers["x-request-id"] = requestId;
         bool anthropic = http.Request.Headers.ContainsKey("anthropic-version");
         if (anthropic) http.Response.Headers[MessagesClient.RequestId] = requestId;
@@ -29,7 +29,7 @@ internal sealed class ModelsEndpoint(ProxyRuntime runtime)
             return;
         }
 
-        IReadOnlyList<OfferedModel> models = await runtime.Models.ListAsync(snapshot, http.RequestAborted);
+        IReadOnlyList<OfferedModel> models = await directory.ListAsync(snapshot, http.RequestAborted);
         if (rest is "" or "/")
         {
             await WriteAsync(http, 200, anthropic ? WriteAnthropicList(http.Request, models) : WriteList(models));

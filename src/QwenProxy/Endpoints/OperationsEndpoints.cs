@@ -1,15 +1,16 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
+using QwenProxy.Configuration;
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Dashboard;
-using QwenProxy.Hosting;
+using QwenProxy.Observability;
 using QwenProxy.Proxying.Lifecycle;
 
 namespace QwenProxy.Endpoints;
 
 /// <summary><c>/healthz</c>, <c>/readyz</c>, <c>/metrics</c>: no key needed for the first two; the way to the dashboard and the admin API; and the answer to paths that are nobody's.</summary>
-internal sealed class OperationsEndpoints(ProxyRuntime runtime)
+internal sealed class OperationsEndpoints(CurrentConfiguration configuration, Readiness readiness, ProxyMetrics metrics, AdminEndpoints admin)
 {
     public Task RunAsync(HttpContext http, string path)
     {
@@ -37,7 +38,7 @@ internal sealed class OperationsEndpoints(ProxyRuntime runtime)
 
     private Task ReadyAsync(HttpContext http)
     {
-        string? obstacle = runtime.WhyNotReady();
+        string? obstacle = readiness.Obstacle();
         if (obstacle is null) return WriteAsync(http, 200, "text/plain; charset=utf-8", "ready\n");
         http.Response.Headers.RetryAfter = "5";
         return WriteAsync(http, 503, "text/plain; charset=utf-8", obstacle + "\n");
@@ -46,26 +47,26 @@ internal sealed class OperationsEndpoints(ProxyRuntime runtime)
     private Task MetricsAsync(HttpContext http)
     {
         // Metrics name accounts and models: with client keys set, only their holders read them; a local scraper needs none.
-        if (LocalPageGuard.Refuse(http, runtime.Snapshot) is not null && !ClientKeys.TryIdentify(http.Request, runtime.Snapshot.Clients, out _))
+        if (LocalPageGuard.Refuse(http, configuration.Snapshot) is not null && !ClientKeys.TryIdentify(http.Request, configuration.Snapshot.Clients, out _))
         {
             return WriteErrorAsync(http, OwnErrors.InvalidApiKey());
         }
 
-        return WriteAsync(http, 200, "text/plain; version=0.0.4; charset=utf-8", runtime.Metrics.WritePrometheus());
+        return WriteAsync(http, 200, "text/plain; version=0.0.4; charset=utf-8", metrics.WritePrometheus());
     }
 
     private Task GuardedAsync(HttpContext http, string path)
     {
         bool page = path == "/" && (HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method));
-        if (LocalPageGuard.Refuse(http, runtime.Snapshot) is { } refusal)
+        if (LocalPageGuard.Refuse(http, configuration.Snapshot) is { } refusal)
         {
             // A browser cannot send a key with the address: the page, which holds nothing, comes with the refusal and asks for one.
-            if (page && refusal.Status == StatusCodes.Status401Unauthorized && runtime.Snapshot.Clients.Any(c => c.IsAdmin)) return DashboardPage.WriteAsync(http, refusal.Status);
+            if (page && refusal.Status == StatusCodes.Status401Unauthorized && configuration.Snapshot.Clients.Any(c => c.IsAdmin)) return DashboardPage.WriteAsync(http, refusal.Status);
             ProxyError error = OwnErrors.InvalidRequest(refusal.Reason) with { Status = refusal.Status, Kind = FaultKind.ClientKeyInvalid };
             return WriteErrorAsync(http, error);
         }
 
-        return page ? DashboardPage.WriteAsync(http, StatusCodes.Status200OK) : new AdminEndpoints(runtime).RunAsync(http, path);
+        return page ? DashboardPage.WriteAsync(http, StatusCodes.Status200OK) : admin.RunAsync(http, path);
     }
 
     private static Task NotFoundAsync(HttpContext http, string path)

@@ -2,13 +2,13 @@ using Microsoft.AspNetCore.Http;
 using QwenProxy.Core.Dialects.OpenAIResponses;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Requests;
-using QwenProxy.Hosting;
+using QwenProxy.Observability;
 using QwenProxy.Proxying;
 
 namespace QwenProxy.Endpoints;
 
 /// <summary><c>/v1/responses</c>: OpenAI's Responses, translated to the middle and back, with a bounded memory for what clients refer to.</summary>
-internal sealed class ResponsesClient(ProxyRuntime runtime) : ClientDialect
+internal sealed class ResponsesClient(IdSource ids, TimeProvider time) : ClientDialect
 {
     private readonly ResponsesStore _store = new();
 
@@ -24,7 +24,7 @@ internal sealed class ResponsesClient(ProxyRuntime runtime) : ClientDialect
             return null;
         }
 
-        ResponsesAnswerOptions answer = new() { Request = request, NewId = () => runtime.NewId(""), Clock = runtime.Time, Store = _store, Client = client };
+        ResponsesAnswerOptions answer = new() { Request = request, NewId = () => ids.Next(""), Clock = time, Store = _store, Client = client };
         return new IncomingRequest(chat, request.Stream, output => request.Stream ? new ResponsesStreamAnswer(output, answer) : new ResponsesWholeAnswer(output, answer))
         {
             Native = NativeResponses.Of(exchange.Body.Memory, request),

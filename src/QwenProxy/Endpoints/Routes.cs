@@ -1,9 +1,26 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using QwenProxy.Hosting;
 using QwenProxy.Proxying.Lifecycle;
 
 namespace QwenProxy.Endpoints;
+
+/// <summary>What the paths lead to.</summary>
+internal sealed record Doors
+{
+    public required RequestLifecycle Lifecycle { get; init; }
+
+    public required Forwarding Forwarding { get; init; }
+
+    public required ModelsEndpoint Models { get; init; }
+
+    public required OperationsEndpoints Operations { get; init; }
+
+    public required OpenAIChatClient Chat { get; init; }
+
+    public required MessagesClient Messages { get; init; }
+
+    public required ResponsesClient Responses { get; init; }
+}
 
 /// <summary>
 /// Which path goes where. Plain comparisons instead of the framework's router: there are a dozen paths, every one of them is on the hot way,
@@ -12,14 +29,8 @@ namespace QwenProxy.Endpoints;
 internal static class Routes
 {
     private const string ResponsesPath = "/v1/responses/";
-    private static readonly OpenAIChatClient Chat = new();
 
-    public static void Map(IApplicationBuilder app, ProxyRuntime runtime)
-    {
-        Doors doors = new(
-            new RequestLifecycle(runtime), new Forwarding(runtime), new ModelsEndpoint(runtime), new OperationsEndpoints(runtime), new MessagesClient(runtime), new ResponsesClient(runtime));
-        app.Run(http => Dispatch(http, doors));
-    }
+    public static void Map(IApplicationBuilder app, Doors doors) => app.Run(http => Dispatch(http, doors));
 
     private static Task Dispatch(HttpContext http, Doors doors)
     {
@@ -29,7 +40,7 @@ internal static class Routes
         {
             switch (path)
             {
-                case "/v1/chat/completions": return doors.Lifecycle.RunAsync(http, Chat);
+                case "/v1/chat/completions": return doors.Lifecycle.RunAsync(http, doors.Chat);
                 case "/v1/messages": return doors.Lifecycle.RunAsync(http, doors.Messages);
                 case "/v1/messages/count_tokens": return doors.Lifecycle.RunAsync(http, doors.Messages, doors.Messages.CountAsync);
                 case "/v1/responses": return doors.Lifecycle.RunAsync(http, doors.Responses);
@@ -44,7 +55,4 @@ internal static class Routes
 
         return path.StartsWith("/v1/", StringComparison.Ordinal) ? doors.Forwarding.RunAsync(http) : doors.Operations.RunAsync(http, path);
     }
-
-    private sealed record Doors(
-        RequestLifecycle Lifecycle, Forwarding Forwarding, ModelsEndpoint Models, OperationsEndpoints Operations, MessagesClient Messages, ResponsesClient Responses);
 }

@@ -7,6 +7,7 @@ using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Ledger;
 using QwenProxy.Observability;
+using QwenProxy.Endpoints;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Lifecycle;
 using QwenProxy.Proxying.Settlement;
@@ -14,53 +15,50 @@ using QwenProxy.Upstreams;
 
 namespace QwenProxy.Hosting;
 
-/// <summary>Everything that lives as long as the program: the current configuration, the connections, the routes, the numbers.</summary>
+/// <summary>
+/// Everything that lives as long as the program, and who gets what of it: the one place where the parts are put together. Nobody is handed this
+/// whole; each class takes what it needs.
+/// </summary>
 internal sealed class ProxyRuntime : IAsyncDisposable
 {
-    private readonly IdSource _ids;
+    private readonly CurrentConfiguration _configuration;
     private readonly StateStore? _state;
-    private volatile ProxySnapshot _snapshot;
 
-    public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random)
+    public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random, UpstreamTransport? transport = null)
     {
-        _snapshot = snapshot;
+        _configuration = new CurrentConfiguration(snapshot);
         LoggerFactory = loggers;
-        Logger = loggers.CreateLogger("QwenProxy");
-        Time = time;
-        StartedAt = time.GetUtcNow();
-        _ids = new IdSource(random);
-        Authorizer = new AccountAuthorizer(time, random, Logger);
-        Authorizer.Apply(snapshot);
-        Models = new ModelDirectory(Transport, Authorizer, time, loggers.CreateLogger<ModelDirectory>());
-        Router = new Router(this, random);
-        Captures = new CaptureStore(time, Logger);
-        Metrics.Watch("qwen_proxy.breakers.open", "{breaker}", "Breakers that are not closed, by account.", CountOpenBreakers);
+        Instruments = new Instruments(time, loggers.CreateLogger("QwenProxy"), new ProxyMetrics(), new IdSource(random));
+        AccountAuthorizer authorizer = new(time, random, Instruments.Logger);
+        authorizer.Apply(snapshot);
+        Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints());
+        Models = new ModelDirectory(Upstreams.Transport, authorizer, time, loggers.CreateLogger<ModelDirectory>());
+        Router = new Router(snapshot, authorizer, time, random);
+        Instruments.Metrics.Watch("qwen_proxy.breakers.open", "{breaker}", "Breakers that are not closed, by account.", CountOpenBreakers);
         // Without a data folder (tests, the demo) nothing is read or written.
-        if (snapshot.Storage.DataFolder.Length == 0) return;
-        _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
-        Ledger = new LedgerWriter(snapshot.Storage.DataFolder, time, Logger);
+        if (snapshot.Storage.DataFolder.Length > 0)
+        {
+            _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
+            Ledger = new LedgerWriter(snapshot.Storage.DataFolder, time, Instruments.Logger);
+        }
+
+        Readiness = new Readiness(_configuration, Drain, Router);
+        Status = new AdminStatus(_configuration, Readiness, Drain, Router, authorizer, time);
+        Doors = NewDoors();
     }
 
-    public ProxySnapshot Snapshot => _snapshot;
+    public ProxySnapshot Snapshot => _configuration.Snapshot;
 
     public ILoggerFactory LoggerFactory { get; }
 
-    public ILogger Logger { get; }
-
-    public TimeProvider Time { get; }
-
-    public DateTimeOffset StartedAt { get; }
+    public Instruments Instruments { get; }
 
     public DrainState Drain { get; } = new();
-
-    public ProxyMetrics Metrics { get; } = new();
 
     /// <summary>The requests that run and the last ones that ended.</summary>
     public RequestBook Requests { get; } = new();
 
-    public UpstreamTransport Transport { get; init; } = new();
-
-    public AccountAuthorizer Authorizer { get; }
+    public UpstreamAccess Upstreams { get; }
 
     public ModelDirectory Models { get; }
 
@@ -69,23 +67,17 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     /// <summary>Where settled requests are written down; null without a data folder.</summary>
     public LedgerWriter? Ledger { get; }
 
-    /// <summary>Upstreams that do not speak what their profile says they do.</summary>
-    public NativeEndpoints NativeEndpoints { get; } = new();
-
-    /// <summary>The last raw upstream streams, where the configuration keeps some.</summary>
-    public CaptureStore Captures { get; }
-
-    public TokenEstimate Tokens { get; } = new();
-
     /// <summary>What streams have taught about who stutters.</summary>
     public StutterPrior Prior { get; private set; } = new();
 
+    public Readiness Readiness { get; }
+
+    public AdminStatus Status { get; }
+
+    public Doors Doors { get; }
+
     /// <summary>Runs socket callbacks where they arrive instead of on the pool; see docs/performance.md.</summary>
     public bool InlineScheduling { get; init; } = true;
-
-    public string NewRequestId() => _ids.Next("req_");
-
-    public string NewId(string prefix) => _ids.Next(prefix);
 
     /// <summary>Background work begins: the server is listening.</summary>
     public void Start() => _state?.Start();
@@ -93,37 +85,48 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
     public void Apply(ProxySnapshot snapshot)
     {
-        Authorizer.Apply(snapshot);
-        NativeEndpoints.Forget();
-        _snapshot = snapshot;
+        Upstreams.Authorizer.Apply(snapshot);
+        Upstreams.NativeEndpoints.Forget();
+        _configuration.Snapshot = snapshot;
         Router.Apply(snapshot);
-    }
-
-    /// <summary>Why a request could not be served now, in a person's words; null when it could.</summary>
-    public string? WhyNotReady()
-    {
-        if (Drain.IsDraining) return "The proxy is stopping.";
-        if (_snapshot.Accounts.IsEmpty) return "No account is configured. Run `qwen-proxy login`, or set DASHSCOPE_API_KEY, or QWEN_API_KEY with QWEN_BASE_URL.";
-        return Router.WhyNotReady();
     }
 
     public async ValueTask DisposeAsync()
     {
         if (_state is not null) await _state.DisposeAsync();
-        await Captures.DisposeAsync();
+        await Upstreams.Captures.DisposeAsync();
         if (Ledger is not null) await Ledger.DisposeAsync();
-        await Authorizer.DisposeAsync();
-        Transport.Dispose();
-        Metrics.Dispose();
+        await Upstreams.Authorizer.DisposeAsync();
+        Upstreams.Transport.Dispose();
+        Instruments.Metrics.Dispose();
         Drain.Dispose();
     }
 
-    private IEnumerable<Measurement<long>> CountOpenBreakers() => Router.Pool.Export(Time.GetUtcNow()).Breakers.Where(b => b.State != BreakerState.Closed)
+    private Doors NewDoors()
+    {
+        RequestSettlement settlement = new(Requests, Ledger, Instruments);
+        RequestLifecycle lifecycle = new(_configuration, Drain, Instruments, Router, Upstreams, Prior, settlement);
+        AdminUsage usage = new(_configuration, Requests, Ledger, Instruments.Time);
+        AdminEndpoints admin = new(_configuration, Status, usage, Requests, Models, Router);
+        OpenAIChatClient chat = new();
+        return new Doors
+        {
+            Lifecycle = lifecycle,
+            Forwarding = new Forwarding(lifecycle, Router, Upstreams, chat),
+            Models = new ModelsEndpoint(_configuration, Models, Instruments.Ids),
+            Operations = new OperationsEndpoints(_configuration, Readiness, Instruments.Metrics, admin),
+            Chat = chat,
+            Messages = new MessagesClient(Instruments.Ids, new TokenEstimate()),
+            Responses = new ResponsesClient(Instruments.Ids, Instruments.Time),
+        };
+    }
+
+    private IEnumerable<Measurement<long>> CountOpenBreakers() => Router.Pool.Export(Instruments.Time.GetUtcNow()).Breakers.Where(b => b.State != BreakerState.Closed)
         .GroupBy(b => b.Account).Select(g => new Measurement<long>(g.Count(), new KeyValuePair<string, object?>("account", g.Key)));
 
     private StateStore LoadState(string folder)
     {
-        StateStore store = new(folder, Time, Logger, new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Time.GetUtcNow()), output)),
+        StateStore store = new(folder, Instruments.Time, Instruments.Logger, new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow()), output)),
             new StateFile("stutter-prior.json", ReadPrior, output => Prior.WriteTo(output)));
         store.Load();
         return store;
@@ -132,7 +135,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     private bool ReadPool(ReadOnlyMemory<byte> json)
     {
         if (!PoolRecordJson.TryRead(json.Span, out PoolRecord record)) return false;
-        Router.Pool.Import(record, Time.GetUtcNow());
+        Router.Pool.Import(record, Instruments.Time.GetUtcNow());
         return true;
     }
 

@@ -61,7 +61,7 @@ internal sealed class ProxyServer : IAsyncDisposable
             Listen(kestrel, snapshot);
         });
         WebApplication app = builder.Build();
-        Routes.Map(app, runtime);
+        Routes.Map(app, runtime.Doors);
         ProxyServer server = new(app, runtime);
         try
         {
@@ -81,7 +81,7 @@ internal sealed class ProxyServer : IAsyncDisposable
     /// <summary>Stops as a signal asks: no new requests, running streams may finish for drainSeconds, then the rest ends with an error event.</summary>
     public async Task StopAsync(TimeSpan? drain = null)
     {
-        await Runtime.Drain.DrainAsync(drain ?? Runtime.Snapshot.Timeouts.Drain, Runtime.Time);
+        await Runtime.Drain.DrainAsync(drain ?? Runtime.Snapshot.Timeouts.Drain, Runtime.Instruments.Time);
         using CancellationTokenSource limit = new(TimeSpan.FromSeconds(2));
         await _app.StopAsync(limit.Token);
     }

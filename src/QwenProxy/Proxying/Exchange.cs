@@ -4,7 +4,7 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Repair;
-using QwenProxy.Proxying.Settlement;
+using QwenProxy.Observability;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Proxying;
@@ -24,19 +24,19 @@ internal sealed class Exchange : IDisposable
     private byte[] _usage = [];
     private int _usageLength;
 
-    public Exchange(HttpContext http, ProxySnapshot snapshot, TimeProvider time, string requestId, CancellationToken drained)
+    public Exchange(HttpContext http, ProxySnapshot snapshot, Instruments instruments, string requestId, CancellationToken drained)
     {
         Http = http;
         Snapshot = snapshot;
-        Time = time;
+        Instruments = instruments;
         RequestId = requestId;
-        Path = RequestSettlement.Printable(http.Request.Path.Value ?? "/");
-        StartedAt = time.GetTimestamp();
+        Path = PrintableText.Of(http.Request.Path.Value ?? "/");
+        StartedAt = Time.GetTimestamp();
         Output = new CountingWriter(http.Response.BodyWriter);
         _clientGone = http.RequestAborted;
         _drained = drained;
         _end = CancellationTokenSource.CreateLinkedTokenSource(_clientGone, drained);
-        _lifetime = time.CreateTimer(static state => ((Exchange)state!).EndByLimit(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _lifetime = Time.CreateTimer(static state => ((Exchange)state!).EndByLimit(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     public HttpContext Http { get; }
@@ -44,7 +44,9 @@ internal sealed class Exchange : IDisposable
     /// <summary>The configuration this request began with; a reload does not touch it.</summary>
     public ProxySnapshot Snapshot { get; }
 
-    public TimeProvider Time { get; }
+    public Instruments Instruments { get; }
+
+    public TimeProvider Time => Instruments.Time;
 
     public string RequestId { get; }
 

@@ -5,11 +5,6 @@ using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
 using QwenProxy.Core.Requests;
-using QwenProxy.Core.Requests.Quirks;
-using QwenProxy.Hosting;
-using QwenProxy.Observability;
-using QwenProxy.Proxying;
-using QwenProxy.Proxying.Attempts;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Upstreams;
@@ -18,43 +13,29 @@ namespace QwenProxy.Upstreams;
 /// Send and first Frame of one attempt at a chat stream: from the request until upstream has said something or has failed. Nothing of it has
 /// reached the client, so whatever goes wrong here may be tried again.
 /// </summary>
-internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, IncomingRequest incoming)
+internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context)
 {
     private const int MaxErrorBytes = 1024 * 1024;
     private const int MaxPreambleBytes = 64 * 1024;
 
-    /// <summary>The request as this upstream wants it: the client's own, with named quirk rules applied where they have something to change.</summary>
-    public ChatRequest Adapt(AttemptTarget target)
-    {
-        List<string> applied = [];
-        ChatRequest adapted = QuirkRules.Apply(incoming.Chat, target.Account.Profile, target.Ask.Model, incoming.Thinking, exchange.Snapshot.Repair.DisabledQuirks, applied);
-        foreach (string rule in applied)
-        {
-            runtime.Metrics.QuirkApplied(rule);
-            RequestLog.Quirk(runtime.Logger, exchange.RequestId, rule);
-        }
-
-        return adapted;
-    }
-
     /// <summary>Sends and waits for the first event, at most <paramref name="firstToken"/>.</summary>
-    public Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, ChatRequest chat, TimeSpan firstToken, CancellationToken cancellationToken) =>
-        SendAsync(target, BuildRequest(target, chat), native: null, firstToken, cancellationToken);
+    public Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, ChatRequest chat, string query, TimeSpan firstToken, CancellationToken cancellationToken) =>
+        SendAsync(target, BuildRequest(target, chat, query), native: null, firstToken, cancellationToken);
 
-    /// <summary>As <see cref="SendAsync(AttemptTarget, ChatRequest, TimeSpan, CancellationToken)"/>, in the client's own dialect.</summary>
+    /// <summary>As <see cref="SendAsync(AttemptTarget, ChatRequest, string, TimeSpan, CancellationToken)"/>, in the client's own dialect.</summary>
     public Task<AttemptOutcome<UpstreamStream>> SendNativeAsync(AttemptTarget target, NativeRequest native, Uri url, TimeSpan firstToken, CancellationToken cancellationToken) =>
-        SendAsync(target, NewRequest(target, url + exchange.Http.Request.QueryString.Value, native.Body, native.ForUpstream(target.Ask.Model)), native, firstToken, cancellationToken);
+        SendAsync(target, NewRequest(target, url + context.Client.QueryString.Value, native.Body, native.ForUpstream(target.Ask.Model)), native, firstToken, cancellationToken);
 
     private async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, HttpRequestMessage message, NativeRequest? native, TimeSpan firstToken, CancellationToken cancellationToken)
     {
         using HttpRequestMessage request = message;
         CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Deadline deadline = new(exchange.Time, firstToken, cancel);
+        Deadline deadline = new(context.Instruments.Time, firstToken, cancel);
         HttpResponseMessage? response = null;
         UpstreamStream? begun = null;
         try
         {
-            response = await runtime.Transport.SendAsync(request, exchange.Snapshot, cancel.Token);
+            response = await upstreams.Transport.SendAsync(request, context.Snapshot, cancel.Token);
             AttemptOutcome<UpstreamStream> outcome = await ReadAnswerAsync(response, target, native, cancel);
             begun = outcome.Answer;
             return outcome;
@@ -62,7 +43,7 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
         catch (Exception failure) when (failure is HttpRequestException or IOException or OperationCanceledException or InvalidDataException)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return TransportFaults.Explain(failure, deadline.Passed ? firstToken : null, headersCame: response is not null, exchange.Snapshot.Timeouts.Connect);
+            return TransportFaults.Explain(failure, deadline.Passed ? firstToken : null, headersCame: response is not null, context.Snapshot.Timeouts.Connect);
         }
         finally
         {
@@ -94,10 +75,10 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
         return body;
     }
 
-    private HttpRequestMessage BuildRequest(AttemptTarget target, ChatRequest chat)
+    private HttpRequestMessage BuildRequest(AttemptTarget target, ChatRequest chat, string query)
     {
         JsonSplice splice = chat.ForUpstream(target.Ask.Model, stream: true, includeUsage: target.Account.Profile.SupportsStreamOptions);
-        return NewRequest(target, target.Url("/chat/completions" + incoming.Query), chat.Body, splice);
+        return NewRequest(target, target.Url("/chat/completions" + query), chat.Body, splice);
     }
 
     private HttpRequestMessage NewRequest(AttemptTarget target, string url, ReadOnlyMemory<byte> body, JsonSplice splice)
@@ -109,7 +90,7 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
             Content = new SplicedContent(body, splice, "application/json"),
         };
         request.Headers.TryAddWithoutValidation("Accept", "text/event-stream");
-        HeaderAllowList.CopyToUpstream(exchange.Http.Request, request);
+        HeaderAllowList.CopyToUpstream(context.Client, request);
         HeaderAllowList.ApplyAccount(target.Account, request, target.Token);
         return request;
     }
@@ -119,9 +100,9 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
     {
         Stream body = await OpenBodyAsync(response, cancel.Token);
         if (response.StatusCode != HttpStatusCode.OK && (int)response.StatusCode is < 200 or > 299) return await ReadErrorAsync(response, body, cancel.Token);
-        SseFrameReader reader = new(exchange.Snapshot.Limits.EventBytes);
+        SseFrameReader reader = new(context.Snapshot.Limits.EventBytes);
         ChatEvent first = new();
-        NativeAnswer? answer = native?.CreateAnswer(exchange.Output);
+        NativeAnswer? answer = native?.CreateAnswer(context.Output);
         bool keep = false;
         try
         {
@@ -133,7 +114,7 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
             }
 
             // What replay reads are chat streams.
-            if (native is null) body = runtime.Captures.Tee(body, exchange.Snapshot.Storage, exchange.RequestId, target.Account.Profile.Name);
+            if (native is null) body = upstreams.Captures.Tee(body, context.Snapshot.Storage, context.RequestId, target.Account.Profile.Name);
             using PooledBytes silent = new(256);
             ProxyError? fault = await ReadFirstEventAsync(response, body, reader, frame => ReadFirst(frame, first, answer, silent), silent, cancel.Token);
             if (fault is not null) return fault;
@@ -166,8 +147,8 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
                 if (said.Fault is not null || said.Begun) return said.Fault;
             }
 
-            if (reader.FrameTooLarge) return OwnErrors.ProtocolError($"an event larger than {exchange.Snapshot.Limits.EventBytes / (1024 * 1024)} MiB");
-            if (read == 0) return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), silent.Span, exchange.ServedModel, exchange.Time.GetUtcNow());
+            if (reader.FrameTooLarge) return OwnErrors.ProtocolError($"an event larger than {context.Snapshot.Limits.EventBytes / (1024 * 1024)} MiB");
+            if (read == 0) return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), silent.Span, context.Model, context.Instruments.Time.GetUtcNow());
         }
     }
 
@@ -178,7 +159,7 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
         ReadOnlyMemory<byte> error = native?.ErrorText ?? first.Data;
         switch (kind)
         {
-            case EventKind.Error: return new(false, UpstreamErrorReader.FromStreamEvent(error.Span, frame.HttpStatus, exchange.ServedModel));
+            case EventKind.Error: return new(false, UpstreamErrorReader.FromStreamEvent(error.Span, frame.HttpStatus, context.Model));
             case EventKind.Broken: return new(false, OwnErrors.ProtocolError(native is null ? "a first event that is not JSON" : "a first event that is none of the dialect's"));
             case EventKind.Done: return new(false, OwnErrors.ProtocolError("an answer with no event in it"));
         }
@@ -192,17 +173,17 @@ internal sealed class UpstreamCall(ProxyRuntime runtime, Exchange exchange, Inco
     {
         using PooledBytes text = new();
         await ReadAtMostAsync(body, text, MaxErrorBytes, cancellationToken);
-        return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, exchange.ServedModel, exchange.Time.GetUtcNow());
+        return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, context.Model, context.Instruments.Time.GetUtcNow());
     }
 
     /// <summary>A 200 that is no stream: a whole answer in JSON, an error that says 200, or a web page.</summary>
     private async Task<AttemptOutcome<UpstreamStream>> ReadWholeAsync(HttpResponseMessage response, AttemptTarget target, Stream body, CancellationTokenSource cancel)
     {
         using PooledBytes text = new();
-        if (!await ReadAtMostAsync(body, text, exchange.Snapshot.Limits.BodyBytes, cancel.Token)) return OwnErrors.ProtocolError("a whole answer larger than the limit");
+        if (!await ReadAtMostAsync(body, text, context.Snapshot.Limits.BodyBytes, cancel.Token)) return OwnErrors.ProtocolError("a whole answer larger than the limit");
         if (!WholeAnswerStream.TryConvert(text.Memory, out byte[] sse))
         {
-            return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, exchange.ServedModel, exchange.Time.GetUtcNow());
+            return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, context.Model, context.Instruments.Time.GetUtcNow());
         }
 
         MemoryStream stream = new(sse);

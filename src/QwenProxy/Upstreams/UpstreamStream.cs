@@ -1,6 +1,5 @@
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Events;
-using QwenProxy.Proxying.Attempts;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Upstreams;

@@ -129,7 +129,7 @@ public sealed class DoctorCommandTests : IDisposable
         await using RawUpstream silent = new(exchange => exchange.WaitForHangUpAsync());
         ProxySnapshot snapshot = new() { Accounts = [RunningProxy.Account("up", silent.BaseUrl)] };
         await using ProxyRuntime runtime = new(snapshot, NullLoggerFactory.Instance, clock, new Random(1));
-        Task<AccountReport> check = new AccountDoctor(runtime, mayProbe: false) { Limit = TimeSpan.FromSeconds(4) }.CheckAsync(snapshot.Accounts[0], TestContext.Current.CancellationToken);
+        Task<AccountReport> check = new AccountDoctor(runtime.Upstreams.Authorizer, runtime.Upstreams.Transport, runtime.Router.Table, snapshot, clock, mayProbe: false) { Limit = TimeSpan.FromSeconds(4) }.CheckAsync(snapshot.Accounts[0], TestContext.Current.CancellationToken);
         await Until.TrueAsync(() => !silent.Requests.IsEmpty, TimeSpan.FromSeconds(30));
         clock.Advance(TimeSpan.FromSeconds(4));
         Finding found = Assert.Single((await check).Findings);

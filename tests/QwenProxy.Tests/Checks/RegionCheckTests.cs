@@ -172,8 +172,8 @@ public sealed class RegionCheckTests : IAsyncLifetime
     {
         ProxySnapshot snapshot = _folder.LoadGood();
         snapshot = snapshot with { Storage = snapshot.Storage with { DataFolder = "" } };
-        await using ProxyRuntime runtime = new(snapshot, NullLoggerFactory.Instance, TimeProvider.System, new Random(1)) { Transport = new UpstreamTransport { Customize = Redirect } };
-        return await new AccountDoctor(runtime, probe).CheckAsync(Assert.Single(snapshot.Accounts), TestContext.Current.CancellationToken);
+        await using ProxyRuntime runtime = new(snapshot, NullLoggerFactory.Instance, TimeProvider.System, new Random(1), new UpstreamTransport { Customize = Redirect });
+        return await new AccountDoctor(runtime.Upstreams.Authorizer, runtime.Upstreams.Transport, runtime.Router.Table, snapshot, TimeProvider.System, probe).CheckAsync(Assert.Single(snapshot.Accounts), TestContext.Current.CancellationToken);
     }
 
     private void Redirect(SocketsHttpHandler handler)

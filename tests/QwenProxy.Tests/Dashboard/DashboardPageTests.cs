@@ -124,7 +124,7 @@ public sealed partial class DashboardPageTests
             http.Connection.RemoteIpAddress = IPAddress.Parse(address);
             http.Response.Body = body;
             if (key is not null) http.Request.Headers.Authorization = $"Bearer {key}";
-            await new OperationsEndpoints(runtime).RunAsync(http, path);
+            await runtime.Doors.Operations.RunAsync(http, path);
             Assert.Equal(status, http.Response.StatusCode);
             string text = Encoding.UTF8.GetString(body.ToArray());
             Assert.Equal(path == "/" && html, text.StartsWith("<!doctype html>", StringComparison.Ordinal));

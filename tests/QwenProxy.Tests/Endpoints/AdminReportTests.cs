@@ -2,10 +2,12 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging.Abstractions;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Ledger;
+using QwenProxy.Observability;
 using QwenProxy.Proxying;
 using QwenProxy.Proxying.Settlement;
 using QwenProxy.Simulator;
@@ -105,10 +107,12 @@ public sealed class AdminReportTests
     {
         FakeClock clock = new();
         RequestBook book = new();
+        using ProxyMetrics metrics = new();
+        Instruments instruments = new(clock, NullLogger.Instance, metrics, new IdSource(new Random(1)));
         List<Exchange> exchanges = [];
         for (int i = 0; i < RequestBook.Kept + 5; i++)
         {
-            exchanges.Add(new Exchange(new DefaultHttpContext(), new ProxySnapshot(), clock, $"req_{i}", CancellationToken.None));
+            exchanges.Add(new Exchange(new DefaultHttpContext(), new ProxySnapshot(), instruments, $"req_{i}", CancellationToken.None));
             clock.Advance(TimeSpan.FromSeconds(1));
         }
 

@@ -147,7 +147,7 @@ public sealed class TransportTests
     {
         ProxySnapshot snapshot = new() { Port = 0, Accounts = [RunningProxy.Account("up", upstream)] };
         return ProxyServer.StartAsync(
-            new ProxyRuntime(snapshot, LoggerFactory.Create(_ => { }), TimeProvider.System, new Random(1)) { Transport = new UpstreamTransport { Customize = customize } }, CancellationToken.None);
+            new ProxyRuntime(snapshot, LoggerFactory.Create(_ => { }), TimeProvider.System, new Random(1), new UpstreamTransport { Customize = customize }), CancellationToken.None);
     }
 
     internal static X509Certificate2 SelfSigned()

@@ -1,8 +1,8 @@
 using System.Buffers;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Resume;
-using QwenProxy.Hosting;
 using QwenProxy.Proxying.Streaming;
 using QwenProxy.Upstreams;
 using QwenProxy.Wire;
@@ -13,10 +13,10 @@ namespace QwenProxy.Proxying.Attempts;
 /// Attempts until one begins to answer, then the pump, then attempts again where upstream broke: before Commit from the start, after it only as a
 /// resume. A whole answer is committed when it is complete, so all of it may be tried again.
 /// </summary>
-internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, IncomingRequest incoming, RouteSession route) : IAsyncDisposable
+internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, Exchange exchange, IncomingRequest incoming, RouteSession route) : IAsyncDisposable
 {
-    private readonly AttemptLoop _attempts = new(runtime, exchange, route);
-    private readonly ResumeLoop _resume = new(runtime, exchange, incoming, route);
+    private readonly AttemptLoop _attempts = new(upstreams.Authorizer, exchange, route);
+    private readonly ResumeLoop _resume = new(exchange, incoming, route);
 
     /// <summary>Runs to the end of the answer. The error, if any, is for the client.</summary>
     public async Task<ProxyError?> RunAsync()
@@ -77,7 +77,7 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
             exchange.Output.Write(": resumed\n\n"u8);
         }
 
-        using StreamRepair repair = new(runtime, exchange, incoming.Chat, upstream.Target, _resume.Record(answer), verifier);
+        using StreamRepair repair = new(prior, exchange, incoming.Chat, upstream.Target, _resume.Record(answer), verifier);
         ProxyError? fault = await new StreamPump(exchange, upstream, new ChatFrames(exchange, upstream, repair, answer), answer).RunAsync();
         repair.Learn();
         _resume.EndStream(fault);
@@ -87,25 +87,25 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
     /// <summary>6 Send and 7 the first Frame.</summary>
     private async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, CancellationToken cancellationToken)
     {
-        UpstreamCall call = new(runtime, exchange, incoming);
+        UpstreamCall call = new(upstreams, new CallContext(exchange.RequestId, target.Ask.Model, exchange.Snapshot, exchange.Http.Request, exchange.Output, exchange.Instruments));
         TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
         if (NativeUrl(target) is { } url)
         {
             AttemptOutcome<UpstreamStream> outcome = await call.SendNativeAsync(target, incoming.Native!, url, deadline, cancellationToken);
             if (outcome.Error is not { } error || !NativeEndpoints.IsMissing(error)) return outcome;
-            outcome = await call.SendAsync(target, call.Adapt(target), deadline, cancellationToken);
-            if (outcome.Answer is not null) runtime.NativeEndpoints.NoteMissing(url);
+            outcome = await call.SendAsync(target, AdaptedRequest.For(target, exchange, incoming), incoming.Query, deadline, cancellationToken);
+            if (outcome.Answer is not null) upstreams.NativeEndpoints.NoteMissing(url);
             return outcome;
         }
 
-        return _resume.IsResuming ? await _resume.SendAsync(call, target, deadline, cancellationToken) : await call.SendAsync(target, call.Adapt(target), deadline, cancellationToken);
+        return _resume.IsResuming ? await _resume.SendAsync(call, target, deadline, cancellationToken) : await call.SendAsync(target, AdaptedRequest.For(target, exchange, incoming), incoming.Query, deadline, cancellationToken);
     }
 
     /// <summary>Where this attempt can be made in the client's own dialect; null when it has to be translated.</summary>
     private Uri? NativeUrl(AttemptTarget target)
     {
         if (_resume.IsResuming || !target.Account.Native || incoming.Native?.UrlAt(target.Account.Profile, target.BaseUrl) is not { } url) return null;
-        return runtime.NativeEndpoints.MayAsk(url) ? url : null;
+        return upstreams.NativeEndpoints.MayAsk(url) ? url : null;
     }
 
     private NativeAnswer Take(NativeAnswer native)
@@ -129,13 +129,13 @@ internal sealed class AnswerLoop(ProxyRuntime runtime, Exchange exchange, Incomi
     {
         if (!answer.IsStream) return;
         ResponseHeads.WriteStream(exchange, upstream.Response);
-        if (exchange.FirstByteAt == 0) exchange.FirstByteAt = runtime.Time.GetTimestamp();
+        if (exchange.FirstByteAt == 0) exchange.FirstByteAt = exchange.Time.GetTimestamp();
     }
 
     /// <summary>The server flushes what is left when it ends the body, in one piece with the end; a flush of our own would be a second packet.</summary>
     private void WriteWhole(UpstreamStream upstream, PooledBytes whole)
     {
-        exchange.FirstByteAt = runtime.Time.GetTimestamp();
+        exchange.FirstByteAt = exchange.Time.GetTimestamp();
         ResponseHeads.WriteWhole(exchange, upstream.Response, whole.Length);
         exchange.Output.Write(whole.Span);
     }

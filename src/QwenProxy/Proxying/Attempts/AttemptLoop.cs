@@ -1,32 +1,14 @@
 using System.Buffers;
 using System.Diagnostics;
 using QwenProxy.Core.Accounts;
-using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resilience;
-using QwenProxy.Hosting;
 using QwenProxy.Observability;
 using QwenProxy.Upstreams;
 
 namespace QwenProxy.Proxying.Attempts;
 
-/// <summary>What one attempt came to: something that has begun to answer, or the error that stands in its place.</summary>
-internal readonly record struct AttemptOutcome<T>(T? Answer, ProxyError? Error)
-    where T : class
-{
-    public static implicit operator AttemptOutcome<T>(ProxyError error) => new(null, error);
-
-    public static implicit operator AttemptOutcome<T>(T answer) => new(answer, null);
-}
-
-/// <summary>Whom one attempt asks, with what right.</summary>
-internal readonly record struct AttemptTarget(AccountSnapshot Account, NextStep.Ask Ask, Uri BaseUrl, string? Token)
-{
-    /// <summary>A URL below the account's base URL; <paramref name="path"/> begins with a slash and may carry a query.</summary>
-    public string Url(string path) => BaseUrl.AbsoluteUri.TrimEnd('/') + path;
-}
-
 /// <summary>4 Lease, 5 Authorize and 6 Send, as often as the attempt policy allows, until one attempt begins to answer.</summary>
-internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, RouteSession route) : IAsyncDisposable
+internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchange, RouteSession route) : IAsyncDisposable
 {
     private HedgedAttempts? _hedged;
 
@@ -43,7 +25,7 @@ internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, Route
             NextStep.Ask ask = (NextStep.Ask)step;
             if (ask.Delay > TimeSpan.Zero)
             {
-                RequestLog.Wait(runtime.Logger, exchange.RequestId, Math.Round(ask.Delay.TotalSeconds, 2), route.LastFailure);
+                RequestLog.Wait(exchange.Instruments.Logger, exchange.RequestId, Math.Round(ask.Delay.TotalSeconds, 2), route.LastFailure);
                 await WithKeepAliveAsync(DelayAsync(ask.Delay));
             }
 
@@ -65,7 +47,7 @@ internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, Route
     private Task<AttemptOutcome<T>> HedgedAsync<T>(AccountSnapshot account, NextStep.Ask ask, TimeSpan after, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send)
         where T : class
     {
-        _hedged ??= new HedgedAttempts(runtime, exchange, route);
+        _hedged ??= new HedgedAttempts(exchange, route);
         return _hedged.RunAsync(account, ask, after, (who, what, token) => AttemptAsync(who, what, send, token));
     }
 
@@ -82,8 +64,8 @@ internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, Route
         AttemptOutcome<T> outcome = await AuthorizedAsync(account, ask, send, cancellationToken);
         RequestTracing.EndAttempt(span, outcome.Error);
         string said = outcome.Error is { } error ? $"{error.Kind} {error.Status}" : "answers";
-        RequestLog.Attempt(runtime.Logger, exchange.RequestId, number, account.Name, ask.Model, said);
-        runtime.Metrics.AttemptEnded(account.Name, outcome.Error?.Kind.ToString() ?? "ok");
+        RequestLog.Attempt(exchange.Instruments.Logger, exchange.RequestId, number, account.Name, ask.Model, said);
+        exchange.Instruments.Metrics.AttemptEnded(account.Name, outcome.Error?.Kind.ToString() ?? "ok");
         return outcome;
     }
 
@@ -92,18 +74,18 @@ internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, Route
         AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
         where T : class
     {
-        Authorization authorization = await runtime.Authorizer.AuthorizeAsync(account, cancellationToken);
+        Authorization authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
         if (authorization.Error is { } refused) return refused;
         AttemptOutcome<T> outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
-        if (outcome.Error is not { } error || !await runtime.Authorizer.RecoverAsync(account, authorization, error, cancellationToken)) return outcome;
-        authorization = await runtime.Authorizer.AuthorizeAsync(account, cancellationToken);
+        if (outcome.Error is not { } error || !await authorizer.RecoverAsync(account, authorization, error, cancellationToken)) return outcome;
+        authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
         if (authorization.Error is not null) return outcome;
         return await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
     }
 
     private async Task<bool> DelayAsync(TimeSpan delay)
     {
-        await Task.Delay(delay, runtime.Time, exchange.Token);
+        await Task.Delay(delay, exchange.Time, exchange.Token);
         return true;
     }
 
@@ -118,7 +100,7 @@ internal sealed class AttemptLoop(ProxyRuntime runtime, Exchange exchange, Route
         {
             try
             {
-                return await work.WaitAsync(exchange.Snapshot.Timeouts.KeepAlive, runtime.Time);
+                return await work.WaitAsync(exchange.Snapshot.Timeouts.KeepAlive, exchange.Time);
             }
             catch (TimeoutException) when (!work.IsCompleted)
             {

@@ -1,8 +1,8 @@
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resilience;
-using QwenProxy.Hosting;
 using QwenProxy.Observability;
+using QwenProxy.Upstreams;
 
 namespace QwenProxy.Proxying.Attempts;
 
@@ -10,7 +10,7 @@ namespace QwenProxy.Proxying.Attempts;
 /// One attempt, and a second one at another account when the first has said nothing for a while. The first to answer wins; the other is
 /// cancelled at once, without blame. It ends before the request does, for it reads the request's body.
 /// </summary>
-internal sealed class HedgedAttempts(ProxyRuntime runtime, Exchange exchange, RouteSession route) : IAsyncDisposable
+internal sealed class HedgedAttempts(Exchange exchange, RouteSession route) : IAsyncDisposable
 {
     private readonly List<CancellationTokenSource> _ends = [];
     private readonly List<Task> _losers = [];
@@ -22,7 +22,7 @@ internal sealed class HedgedAttempts(ProxyRuntime runtime, Exchange exchange, Ro
         Contestant<T> first = Start(account, ask, attempt);
         try
         {
-            return await first.Work.WaitAsync(after, runtime.Time);
+            return await first.Work.WaitAsync(after, exchange.Time);
         }
         catch (TimeoutException) when (!first.Work.IsCompleted)
         {
@@ -30,7 +30,7 @@ internal sealed class HedgedAttempts(ProxyRuntime runtime, Exchange exchange, Ro
         }
 
         if (route.TryHedge(ask, out AccountSnapshot? other) is not { } second) return await first.Work;
-        RequestLog.Hedge(runtime.Logger, exchange.RequestId, account.Name, Math.Round(after.TotalSeconds, 3), other!.Name);
+        RequestLog.Hedge(exchange.Instruments.Logger, exchange.RequestId, account.Name, Math.Round(after.TotalSeconds, 3), other!.Name);
         return await RaceAsync(first, Start(other, second, attempt));
     }
 
@@ -69,7 +69,7 @@ internal sealed class HedgedAttempts(ProxyRuntime runtime, Exchange exchange, Ro
 
         route.HedgeDecided(hedgeWins: hedgeIsFirst);
         exchange.Account = quick.Account.Name;
-        runtime.Metrics.AttemptEnded(slow.Account.Name, "withdrawn");
+        exchange.Instruments.Metrics.AttemptEnded(slow.Account.Name, "withdrawn");
         _losers.Add(WithdrawAsync(slow));
         return outcome;
     }
@@ -98,7 +98,7 @@ internal sealed class HedgedAttempts(ProxyRuntime runtime, Exchange exchange, Ro
         catch (Exception fault)
         {
             // A fault of this proxy's own in an attempt that is not needed any more must not break the answer that is.
-            RequestLog.Internal(runtime.Logger, fault, exchange.RequestId);
+            RequestLog.Internal(exchange.Instruments.Logger, fault, exchange.RequestId);
         }
     }
 

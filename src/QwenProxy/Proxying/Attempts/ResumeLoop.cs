@@ -4,7 +4,6 @@ using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
 using QwenProxy.Core.Requests;
 using QwenProxy.Core.Resume;
-using QwenProxy.Hosting;
 using QwenProxy.Observability;
 using QwenProxy.Upstreams;
 
@@ -19,7 +18,6 @@ internal sealed class ResumeLoop : IDisposable
     /// <summary>A request may switch resume off for itself: <c>x-qwen-proxy-resume: off</c>.</summary>
     private const string HeaderName = "x-qwen-proxy-resume";
 
-    private readonly ProxyRuntime _runtime;
     private readonly Exchange _exchange;
     private readonly IncomingRequest _incoming;
     private readonly RouteSession _route;
@@ -29,9 +27,8 @@ internal sealed class ResumeLoop : IDisposable
     private readonly HashSet<string> _askedModels = [];
     private ResumeWay _way;
 
-    public ResumeLoop(ProxyRuntime runtime, Exchange exchange, IncomingRequest incoming, RouteSession route)
+    public ResumeLoop(Exchange exchange, IncomingRequest incoming, RouteSession route)
     {
-        _runtime = runtime;
         _exchange = exchange;
         _incoming = incoming;
         _route = route;
@@ -52,7 +49,7 @@ internal sealed class ResumeLoop : IDisposable
     public bool Prepare(AttemptTarget broken, ProxyError fault)
     {
         bool again = _sent is not null && fault.Kind != FaultKind.Internal && _policy.CanResume(_sent, fault);
-        RequestLog.Broke(_runtime.Logger, _exchange.RequestId, _exchange.Repairs.EventNumber, fault.Kind.ToString(), again ? "resuming" : "failing");
+        RequestLog.Broke(_exchange.Instruments.Logger, _exchange.RequestId, _exchange.Repairs.EventNumber, fault.Kind.ToString(), again ? "resuming" : "failing");
         if (!again) return false;
         _askedModels.Add(broken.Ask.Model);
         _route.BeginResume(routes => _policy.Routes(routes, _askedModels), broken, fault);
@@ -65,17 +62,17 @@ internal sealed class ResumeLoop : IDisposable
     {
         UpstreamProfile profile = target.Account.Profile;
         PrefillStyle style = profile.CanPrefill(target.Ask.Model) ? profile.Prefill : PrefillStyle.None;
-        ChatRequest adapted = call.Adapt(target);
+        ChatRequest adapted = AdaptedRequest.For(target, _exchange, _incoming);
         _way = _policy.Choose(_sent!, style, target.Account.Name, target.Ask.Model);
         if (_way == ResumeWay.Prefill && PrefillRequest.Build(adapted.Body.Span, _sent!, style) is { } body && ChatRequest.TryParse(body, out ChatRequest prefill, out _))
         {
-            AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, prefill, deadline, cancellationToken);
+            AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, prefill, _incoming.Query, deadline, cancellationToken);
             if (outcome.Error is not { } error || !_policy.NoteRefusedPrefill(target.Account.Name, target.Ask.Model, error)) return Note(outcome);
-            _runtime.Metrics.Resumed("prefill", "refused");
+            _exchange.Instruments.Metrics.Resumed("prefill", "refused");
         }
 
         _way = ResumeWay.Replay;
-        return Note(await call.SendAsync(target, adapted, deadline, cancellationToken));
+        return Note(await call.SendAsync(target, adapted, _incoming.Query, deadline, cancellationToken));
     }
 
     /// <summary>The stage that lets only new bytes through; null on a first stream.</summary>
@@ -84,7 +81,7 @@ internal sealed class ResumeLoop : IDisposable
     /// <summary>One upstream stream is over. The usage of all of them together is what the answer cost.</summary>
     public void EndStream(ProxyError? fault)
     {
-        if (IsResuming) _runtime.Metrics.Resumed(_way.ToString().ToLowerInvariant(), fault is null ? "complete" : fault.Kind.ToString());
+        if (IsResuming) _exchange.Instruments.Metrics.Resumed(_way.ToString().ToLowerInvariant(), fault is null ? "complete" : fault.Kind.ToString());
         if (!_exchange.Usage.IsEmpty) _usage.Note(_exchange.Usage.Span);
         _exchange.ForgetUsage();
         _usage.EndStream();

@@ -4,23 +4,23 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resilience;
-using QwenProxy.Hosting;
 using QwenProxy.Observability;
+using QwenProxy.Upstreams;
 
 namespace QwenProxy.Proxying.Attempts;
 
 /// <summary>3 Route: from a model's name to the accounts that may serve it, over the configuration of the moment and how the accounts are doing.</summary>
-internal sealed class Router(ProxyRuntime runtime, Random random)
+internal sealed class Router(ProxySnapshot first, AccountAuthorizer authorizer, TimeProvider time, Random random)
 {
-    private RouteTable _table = TableOf(runtime.Snapshot);
-    private ProxySnapshot _tableOf = runtime.Snapshot;
+    private RouteTable _table = TableOf(first);
+    private ProxySnapshot _tableOf = first;
 
-    public AccountPool Pool { get; } = new(runtime.Snapshot.Breaker.Failures, TimeSpan.FromSeconds(runtime.Snapshot.Breaker.OpenSeconds));
+    public AccountPool Pool { get; } = new(first.Breaker.Failures, TimeSpan.FromSeconds(first.Breaker.OpenSeconds));
 
     public void Apply(ProxySnapshot snapshot)
     {
         RouteTable table = TableOf(snapshot);
-        Pool.Configure(snapshot.Breaker.Failures, TimeSpan.FromSeconds(snapshot.Breaker.OpenSeconds), runtime.Time.GetUtcNow());
+        Pool.Configure(snapshot.Breaker.Failures, TimeSpan.FromSeconds(snapshot.Breaker.OpenSeconds), time.GetUtcNow());
         _tableOf = snapshot;
         Volatile.Write(ref _table, table);
     }
@@ -34,8 +34,8 @@ internal sealed class Router(ProxyRuntime runtime, Random random)
         RoutePlan plan = model.Length > 0 ? table.Resolve(model) : AnyModel(table);
         ulong? affinity = table.Accounts.Length > 1 ? AffinityKey.From(name => Header(exchange, name), messages) : null;
         RetrySnapshot retry = exchange.Snapshot.Retry;
-        AttemptLimits limits = new(retry.MaxAttempts, TimeSpan.FromSeconds(retry.MaxWaitSeconds));
-        return new RouteSession(runtime, exchange, Pool, limits, random, plan, affinity, FirstTokenRule.EstimateTokens(body.Length));
+        AttemptPolicy policy = new(new AttemptLimits(retry.MaxAttempts, TimeSpan.FromSeconds(retry.MaxWaitSeconds)), random);
+        return new RouteSession(exchange, Pool, policy, plan, affinity, FirstTokenRule.EstimateTokens(body.Length));
     }
 
     /// <summary>Why no request could be served now; null when one could.</summary>
@@ -43,10 +43,10 @@ internal sealed class Router(ProxyRuntime runtime, Random random)
     {
         foreach (AccountSnapshot account in Table.Accounts)
         {
-            if (runtime.Authorizer.WhyUnusable(account) is null) return null;
+            if (authorizer.WhyUnusable(account) is null) return null;
         }
 
-        return Table.Accounts.Select(runtime.Authorizer.WhyUnusable).FirstOrDefault(why => why is not null);
+        return Table.Accounts.Select(authorizer.WhyUnusable).FirstOrDefault(why => why is not null);
     }
 
     private static RouteTable TableOf(ProxySnapshot snapshot) => new(snapshot.Accounts, snapshot.Models.Aliases, snapshot.Models.Fallbacks);
@@ -60,9 +60,8 @@ internal sealed class Router(ProxyRuntime runtime, Random random)
 
 /// <summary>The way of one request through the accounts: what was tried, what is leased now, what comes next.</summary>
 internal sealed class RouteSession(
-    ProxyRuntime runtime, Exchange exchange, AccountPool pool, AttemptLimits limits, Random random, RoutePlan plan, ulong? affinity, long promptTokens) : IDisposable
+    Exchange exchange, AccountPool pool, AttemptPolicy policy, RoutePlan plan, ulong? affinity, long promptTokens) : IDisposable
 {
-    private readonly AttemptPolicy _policy = new(limits, random);
     private AttemptHistory _history = new();
     private Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>>? _narrow;
     private Lease? _lease;
@@ -76,8 +75,8 @@ internal sealed class RouteSession(
     {
         if (exchange.Snapshot.Accounts.IsEmpty) return new NextStep.GiveUp(OwnErrors.NoAccount());
         if (plan.IsEmpty) return new NextStep.GiveUp(OwnErrors.ModelNotFound(exchange.AskedModel));
-        DateTimeOffset now = runtime.Time.GetUtcNow();
-        return _policy.Decide(_history, Routes(now), now);
+        DateTimeOffset now = exchange.Time.GetUtcNow();
+        return policy.Decide(_history, Routes(now), now);
     }
 
     /// <summary>
@@ -97,15 +96,15 @@ internal sealed class RouteSession(
     public bool TryLease(NextStep.Ask ask, [NotNullWhen(true)] out AccountSnapshot? account)
     {
         account = plan.Find(ask.Account)!;
-        return pool.TryLease(ask.Account, ask.Model, runtime.Time.GetUtcNow(), out _lease);
+        return pool.TryLease(ask.Account, ask.Model, exchange.Time.GetUtcNow(), out _lease);
     }
 
     /// <summary>Takes a second lease beside the first, on another account; null when there is nobody for it.</summary>
     public NextStep.Ask? TryHedge(NextStep.Ask running, out AccountSnapshot? account)
     {
         account = null;
-        DateTimeOffset now = runtime.Time.GetUtcNow();
-        if (_policy.Hedge(_history, Routes(now), running) is not { } ask || !pool.TryLease(ask.Account, ask.Model, now, out _hedge)) return null;
+        DateTimeOffset now = exchange.Time.GetUtcNow();
+        if (policy.Hedge(_history, Routes(now), running) is not { } ask || !pool.TryLease(ask.Account, ask.Model, now, out _hedge)) return null;
         account = plan.Find(ask.Account)!;
         return ask;
     }
@@ -163,8 +162,8 @@ internal sealed class RouteSession(
     {
         if (_lease is not { } lease) return;
         _lease = null;
-        Core.Accounts.Settlement change = lease.Settle(error, runtime.Time.GetUtcNow());
-        if (change.Breaker is { } state) RequestLog.Breaker(runtime.Logger, lease.Account, lease.Model, state.ToString());
-        if (change.Cooldown is { } cooldown) RequestLog.Cooldown(runtime.Logger, lease.Account, cooldown.Model ?? "*", cooldown.Until, cooldown.Kind.ToString());
+        Core.Accounts.Settlement change = lease.Settle(error, exchange.Time.GetUtcNow());
+        if (change.Breaker is { } state) RequestLog.Breaker(exchange.Instruments.Logger, lease.Account, lease.Model, state.ToString());
+        if (change.Cooldown is { } cooldown) RequestLog.Cooldown(exchange.Instruments.Logger, lease.Account, cooldown.Model ?? "*", cooldown.Until, cooldown.Kind.ToString());
     }
 }

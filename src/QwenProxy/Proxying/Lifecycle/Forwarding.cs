@@ -2,8 +2,6 @@ using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Core.Errors;
-using QwenProxy.Endpoints;
-using QwenProxy.Hosting;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Upstreams;
 using QwenProxy.Wire;
@@ -14,23 +12,21 @@ namespace QwenProxy.Proxying.Lifecycle;
 /// Any other <c>/v1/…</c>: forwarded to the account that serves the model, with its credentials, body and query untouched. The answer is copied as
 /// it comes; only an error that is no JSON object is put into words that the client can read.
 /// </summary>
-internal sealed class Forwarding(ProxyRuntime runtime)
+internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, UpstreamAccess upstreams, ClientDialect dialect)
 {
     private const int MaxErrorBytes = 1024 * 1024;
-    private static readonly OpenAIChatClient Dialect = new();
-    private readonly RequestLifecycle _lifecycle = new(runtime);
 
-    public Task RunAsync(HttpContext http) => _lifecycle.RunAsync(http, Dialect, ServeAsync);
+    public Task RunAsync(HttpContext http) => lifecycle.RunAsync(http, dialect, ServeAsync);
 
-    private async Task<ProxyError?> ServeAsync(Exchange exchange, ClientDialect dialect)
+    private async Task<ProxyError?> ServeAsync(Exchange exchange, ClientDialect _)
     {
         ByteRange model = Find(exchange.Body.Span, out bool stream);
         exchange.IsStreaming = stream;
         exchange.LimitLifetime(stream ? exchange.Snapshot.Timeouts.Streaming : exchange.Snapshot.Timeouts.Request);
         exchange.AskedModel = model.IsEmpty ? "" : Plain(model.In(exchange.Body.Span));
-        using RouteSession route = runtime.Router.Open(exchange, exchange.AskedModel, exchange.Body.Memory, default);
+        using RouteSession route = router.Open(exchange, exchange.AskedModel, exchange.Body.Memory, default);
         // Not hedged: what a forwarded request does at an upstream is not known here, so it is done at one at a time.
-        await using AttemptLoop attempts = new(runtime, exchange, route);
+        await using AttemptLoop attempts = new(upstreams.Authorizer, exchange, route);
         AttemptOutcome<ForwardedAnswer> outcome = await attempts.RunAsync((target, _) => SendAsync(exchange, target, model), hedgeAfter: TimeSpan.Zero);
         if (outcome.Answer is not { } answer) return outcome.Error;
         using (answer)
@@ -90,16 +86,16 @@ internal sealed class Forwarding(ProxyRuntime runtime)
     {
         TimeSpan idle = exchange.Snapshot.Timeouts.Idle;
         CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(exchange.Token);
-        using Deadline deadline = new(runtime.Time, idle, cancel);
+        using Deadline deadline = new(exchange.Time, idle, cancel);
         HttpResponseMessage? response = null;
         try
         {
-            response = await runtime.Transport.SendAsync(request, exchange.Snapshot, cancel.Token);
+            response = await upstreams.Transport.SendAsync(request, exchange.Snapshot, cancel.Token);
             if (response.IsSuccessStatusCode || (int)response.StatusCode is >= 300 and < 400) return new ForwardedAnswer(response, cancel);
             using PooledBytes text = new();
             Stream body = await UpstreamCall.OpenBodyAsync(response, cancel.Token);
             await UpstreamCall.ReadAtMostAsync(body, text, MaxErrorBytes, cancel.Token);
-            ProxyError error = UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, exchange.ServedModel, runtime.Time.GetUtcNow());
+            ProxyError error = UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, exchange.ServedModel, exchange.Time.GetUtcNow());
             UpstreamTransport.Release(response);
             cancel.Dispose();
             return error;
@@ -123,9 +119,9 @@ internal sealed class Forwarding(ProxyRuntime runtime)
         if (upstream.Content.Headers.NonValidated.TryGetValues("Content-Encoding", out var encoding)) client.Headers.ContentEncoding = encoding.ToString();
         client.ContentLength = upstream.Content.Headers.ContentLength;
         ResponseHeads.WriteOwn(exchange);
-        exchange.FirstByteAt = runtime.Time.GetTimestamp();
+        exchange.FirstByteAt = exchange.Time.GetTimestamp();
         TimeSpan idle = exchange.Snapshot.Timeouts.Idle;
-        using Deadline silence = new(runtime.Time, idle, answer.Cancel);
+        using Deadline silence = new(exchange.Time, idle, answer.Cancel);
         try
         {
             Stream body = await upstream.Content.ReadAsStreamAsync(answer.Cancel.Token);

@@ -2,7 +2,7 @@ using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Errors;
-using QwenProxy.Hosting;
+using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Observability;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Settlement;
@@ -15,7 +15,8 @@ namespace QwenProxy.Proxying.Lifecycle;
 /// 1 Accept, 2 Parse, 3 Route (here); 4 Lease, 5 Authorize, 6 Send, 7 first Frame (<see cref="AnswerLoop"/> and <see cref="UpstreamCall"/>);
 /// 8 Frame, 9 Decode, 10 Repair, 11 Encode, 12 Commit and Flush (<see cref="StreamPump"/>); and whatever happens, once, Settle.
 /// </summary>
-internal sealed class RequestLifecycle(ProxyRuntime runtime)
+internal sealed class RequestLifecycle(
+    CurrentConfiguration configuration, DrainState drain, Instruments instruments, Router router, UpstreamAccess upstreams, StutterPrior prior, RequestSettlement settlement)
 {
     /// <summary>How long a failed stream's error event may take to reach the client before the connection is closed.</summary>
     private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(100);
@@ -28,13 +29,12 @@ internal sealed class RequestLifecycle(ProxyRuntime runtime)
     /// <summary>The same frame around another kind of work: Accept before it, errors and Settle after it.</summary>
     public async Task RunAsync(HttpContext http, ClientDialect dialect, Func<Exchange, ClientDialect, Task<ProxyError?>> serve)
     {
-        string requestId = runtime.NewRequestId();
-        using Exchange exchange = new(http, runtime.Snapshot, runtime.Time, requestId, runtime.Drain.End) { Span = RequestTracing.BeginRequest(http.Request, requestId) };
+        string requestId = instruments.Ids.Next("req_");
+        using Exchange exchange = new(http, configuration.Snapshot, instruments, requestId, drain.End) { Span = RequestTracing.BeginRequest(http.Request, requestId) };
         http.Response.Headers["x-request-id"] = exchange.RequestId;
         if (dialect.RequestIdHeader is { } header) http.Response.Headers[header] = exchange.RequestId;
         bool entered = false;
-        runtime.Metrics.RequestBegan();
-        runtime.Requests.Begin(exchange);
+        settlement.Begin(exchange);
         try
         {
             ProxyError? error = Admit(exchange, out entered) ?? await AcceptAsync(exchange) ?? await serve(exchange, dialect);
@@ -46,13 +46,13 @@ internal sealed class RequestLifecycle(ProxyRuntime runtime)
         }
         catch (Exception fault) when (fault is not OperationCanceledException || !exchange.ClientIsGone)
         {
-            if (!exchange.ClientIsGone) RequestLog.Internal(runtime.Logger, fault, exchange.RequestId);
+            if (!exchange.ClientIsGone) RequestLog.Internal(instruments.Logger, fault, exchange.RequestId);
             await FailAsync(exchange, dialect, exchange.ClientIsGone ? OwnErrors.ClientGone() : OwnErrors.Internal());
         }
         finally
         {
-            if (entered) runtime.Drain.Leave();
-            RequestSettlement.Settle(runtime, exchange, dialect.Name);
+            if (entered) drain.Leave();
+            settlement.Settle(exchange, dialect.Name);
             exchange.Answer?.Dispose();
         }
     }
@@ -62,7 +62,7 @@ internal sealed class RequestLifecycle(ProxyRuntime runtime)
     {
         entered = false;
         ProxySnapshot snapshot = exchange.Snapshot;
-        if (runtime.Drain.IsDraining) return OwnErrors.Draining(TimeSpan.FromSeconds(5));
+        if (drain.IsDraining) return OwnErrors.Draining(TimeSpan.FromSeconds(5));
         if (!ClientKeys.TryIdentify(exchange.Http.Request, snapshot.Clients, out ClientSnapshot? client)) return OwnErrors.InvalidApiKey();
         exchange.ClientName = client?.Name;
         int headerBytes = 0;
@@ -81,7 +81,7 @@ internal sealed class RequestLifecycle(ProxyRuntime runtime)
             };
         }
 
-        entered = runtime.Drain.TryEnter(snapshot.Limits.ConcurrentRequests);
+        entered = drain.TryEnter(snapshot.Limits.ConcurrentRequests);
         return entered ? null : OwnErrors.TooManyRequests(snapshot.Limits.ConcurrentRequests, TimeSpan.FromSeconds(1));
     }
 
@@ -99,8 +99,8 @@ internal sealed class RequestLifecycle(ProxyRuntime runtime)
         if (incoming is null) return fault;
         foreach (string note in incoming.Notes)
         {
-            runtime.Metrics.TranslationNoted(note);
-            RequestLog.Translated(runtime.Logger, exchange.RequestId, note);
+            instruments.Metrics.TranslationNoted(note);
+            RequestLog.Translated(instruments.Logger, exchange.RequestId, note);
         }
 
         exchange.IsStreaming = incoming.Stream;
@@ -109,10 +109,10 @@ internal sealed class RequestLifecycle(ProxyRuntime runtime)
         exchange.LimitLifetime(incoming.Stream ? timeouts.Streaming : timeouts.Request);
 
         // 3 Route
-        using RouteSession route = runtime.Router.Open(exchange, incoming.Chat.Model, incoming.Chat.Body, incoming.Chat.Messages.In(incoming.Chat.Body.Span));
+        using RouteSession route = router.Open(exchange, incoming.Chat.Model, incoming.Chat.Body, incoming.Chat.Messages.In(incoming.Chat.Body.Span));
 
         // 4 … 12
-        await using AnswerLoop loop = new(runtime, exchange, incoming, route);
+        await using AnswerLoop loop = new(upstreams, prior, exchange, incoming, route);
         return await loop.RunAsync();
     }
 
@@ -132,19 +132,19 @@ internal sealed class RequestLifecycle(ProxyRuntime runtime)
             http.Response.ContentType = "application/json";
             http.Response.ContentLength = body.Length;
             using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
-            using Deadline deadline = new(runtime.Time, TimeSpan.FromSeconds(10), limit);
+            using Deadline deadline = new(instruments.Time, TimeSpan.FromSeconds(10), limit);
             exchange.Output.Write(body);
             await WriteOrGiveUpAsync(async () => await exchange.Output.FlushAsync(limit.Token));
             return;
         }
 
         using CancellationTokenSource last = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
-        using Deadline lastDeadline = new(runtime.Time, TimeSpan.FromSeconds(2), last);
+        using Deadline lastDeadline = new(instruments.Time, TimeSpan.FromSeconds(2), last);
         await WriteOrGiveUpAsync(async () =>
         {
             if (exchange.Answer is { IsStream: true } answer) answer.WriteError(error);
             await exchange.Output.FlushAsync(last.Token);
-            await Task.Delay(LastWords, runtime.Time, last.Token);
+            await Task.Delay(LastWords, instruments.Time, last.Token);
         });
         http.Abort();
     }

@@ -66,7 +66,7 @@ internal sealed class RequestBook
     }
 
     private static RunningRequest Look(Exchange exchange) =>
-        new(exchange.RequestId, exchange.Path, exchange.ClientName, RequestSettlement.Printable(exchange.AskedModel), exchange.ServedModel is { } served ? RequestSettlement.Printable(served) : null, exchange.Account, exchange.IsStreaming)
+        new(exchange.RequestId, exchange.Path, exchange.ClientName, PrintableText.Of(exchange.AskedModel), exchange.ServedModel is { } served ? PrintableText.Of(served) : null, exchange.Account, exchange.IsStreaming)
         {
             Attempts = exchange.Attempts,
             Resumes = exchange.Resumes,

@@ -5,49 +5,56 @@ using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Core.Repair;
-using QwenProxy.Hosting;
+using QwenProxy.Ledger;
 using QwenProxy.Observability;
 
 namespace QwenProxy.Proxying.Settlement;
 
 /// <summary>Settle: the last phase, reached once by every request. One log line, the metrics, the ledger, the list of recent requests.</summary>
-internal static class RequestSettlement
+internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, Instruments instruments)
 {
-    public static void Settle(ProxyRuntime runtime, Exchange exchange, string dialect)
+    /// <summary>Counts a request in, which <see cref="Settle"/> counts out.</summary>
+    public void Begin(Exchange exchange)
     {
-        LedgerEntry entry = EntryOf(runtime, exchange, dialect);
-        string model = exchange.ServedModel ?? (exchange.Account is null ? "" : exchange.AskedModel);
-        runtime.Metrics.RequestEnded(dialect, model, entry.Status, entry.End, entry.Duration, entry.FirstByte);
-        runtime.Metrics.Repaired(exchange.Repairs);
-        if (entry.Tokens is { } tokens) runtime.Metrics.TokensUsed(model, tokens.Input, tokens.Output);
-        RequestTracing.EndRequest(exchange.Span, entry);
-        runtime.Ledger?.Add(entry);
-        LogRepairs(runtime.Logger, exchange);
-        SettledRequest settled = SettledOf(exchange, entry);
-        runtime.Requests.End(exchange, settled);
-        if (runtime.Logger.IsEnabled(LogLevel.Information)) LogRequest(runtime.Logger, settled);
+        instruments.Metrics.RequestBegan();
+        book.Begin(exchange);
     }
 
-    private static LedgerEntry EntryOf(ProxyRuntime runtime, Exchange exchange, string dialect)
+    public void Settle(Exchange exchange, string dialect)
+    {
+        LedgerEntry entry = EntryOf(exchange, dialect);
+        string model = exchange.ServedModel ?? (exchange.Account is null ? "" : exchange.AskedModel);
+        instruments.Metrics.RequestEnded(dialect, model, entry.Status, entry.End, entry.Duration, entry.FirstByte);
+        instruments.Metrics.Repaired(exchange.Repairs);
+        if (entry.Tokens is { } tokens) instruments.Metrics.TokensUsed(model, tokens.Input, tokens.Output);
+        RequestTracing.EndRequest(exchange.Span, entry);
+        ledger?.Add(entry);
+        LogRepairs(instruments.Logger, exchange);
+        SettledRequest settled = SettledOf(exchange, entry);
+        book.End(exchange, settled);
+        if (instruments.Logger.IsEnabled(LogLevel.Information)) LogRequest(instruments.Logger, settled);
+    }
+
+    private static LedgerEntry EntryOf(Exchange exchange, string dialect)
     {
         HttpResponse response = exchange.Http.Response;
         ProxyError? error = exchange.Error;
         return new LedgerEntry
         {
-            Time = runtime.Time.GetUtcNow(),
+            Time = exchange.Time.GetUtcNow(),
             RequestId = exchange.RequestId,
             Dialect = dialect,
             Client = exchange.ClientName,
-            AskedModel = Printable(exchange.AskedModel),
-            ServedModel = exchange.ServedModel is { } served ? Printable(served) : null,
+            AskedModel = PrintableText.Of(exchange.AskedModel),
+            ServedModel = exchange.ServedModel is { } served ? PrintableText.Of(served) : null,
             Account = exchange.Account,
             Tokens = exchange.Answer is NativeAnswer native ? native.Tokens : TokenCounts.Read(exchange.Usage.Span),
             Attempts = exchange.Attempts,
             Resumes = exchange.Resumes,
             Status = error is { Kind: FaultKind.ClientGone } ? 499 : response.HasStarted || error is null ? response.StatusCode : error.Status,
             End = error is null ? "complete" : Snake(error.Kind),
-            Duration = runtime.Time.GetElapsedTime(exchange.StartedAt),
-            FirstByte = exchange.FirstByteAt == 0 ? null : runtime.Time.GetElapsedTime(exchange.StartedAt, exchange.FirstByteAt),
+            Duration = exchange.Time.GetElapsedTime(exchange.StartedAt),
+            FirstByte = exchange.FirstByteAt == 0 ? null : exchange.Time.GetElapsedTime(exchange.StartedAt, exchange.FirstByteAt),
         };
     }
 
@@ -55,7 +62,7 @@ internal static class RequestSettlement
     {
         HttpContext http = exchange.Http;
         string address = http.Connection.RemoteIpAddress?.ToString() ?? "-";
-        return new SettledRequest(entry, http.Request.Method, exchange.Path, address, Printable(http.Request.Headers.UserAgent.ToString()), exchange.IsStreaming)
+        return new SettledRequest(entry, http.Request.Method, exchange.Path, address, PrintableText.Of(http.Request.Headers.UserAgent.ToString()), exchange.IsStreaming)
         {
             Native = exchange.Answer is NativeAnswer,
             RequestBytes = exchange.Body.Length,
@@ -94,14 +101,6 @@ internal static class RequestSettlement
             entry.Tokens?.Input,
             entry.Tokens?.Output,
             entry.RequestId);
-    }
-
-    /// <summary>A client's words in a log line: short, and without characters that a terminal would obey.</summary>
-    internal static string Printable(string text)
-    {
-        const int maxLength = 120;
-        if (text.Length > maxLength) text = text[..maxLength];
-        return text.Any(char.IsControl) ? string.Concat(text.Select(c => char.IsControl(c) ? '?' : c)) : text;
     }
 
     private static void LogRepairs(ILogger logger, Exchange exchange)

@@ -2,24 +2,24 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Events;
 using QwenProxy.Core.Repair;
+using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Requests;
 using QwenProxy.Core.Resume;
-using QwenProxy.Hosting;
-using QwenProxy.Proxying.Attempts;
+using QwenProxy.Upstreams;
 
 namespace QwenProxy.Proxying.Streaming;
 
 /// <summary>10 Repair: the stages of one upstream stream, as the configuration and the request's <c>x-qwen-proxy-repair</c> header want them.</summary>
 internal sealed class StreamRepair : IDisposable
 {
-    private readonly ProxyRuntime _runtime;
+    private readonly StutterPrior _prior;
     private readonly RepairPipeline _pipeline;
     private readonly string _host;
     private readonly string _model;
 
-    public StreamRepair(ProxyRuntime runtime, Exchange exchange, ChatRequest request, AttemptTarget target, IEventSink output, ReplayVerifier? verifier)
+    public StreamRepair(StutterPrior prior, Exchange exchange, ChatRequest request, AttemptTarget target, IEventSink output, ReplayVerifier? verifier)
     {
-        _runtime = runtime;
+        _prior = prior;
         _host = target.BaseUrl.Host;
         _model = target.Ask.Model;
         UpstreamProfile profile = target.Account.Profile;
@@ -31,13 +31,13 @@ internal sealed class StreamRepair : IDisposable
             Tools = request.Tools.IsEmpty ? default : request.Body.Slice(request.Tools.Start, request.Tools.Length),
             ExpectsJson = request.ResponseFormat.In(body).IndexOf("json_"u8) >= 0,
             Deltas = RepairPipeline.HabitOf(profile),
-            StutterStanding = runtime.Prior.StandingOf(_host, _model),
+            StutterStanding = prior.StandingOf(_host, _model),
             KeyOrderMark = profile.KeyOrderMark,
         };
         RepairSnapshot modes = RepairHeader.Apply(exchange.Snapshot.Repair, exchange.Http.Request.Headers[RepairHeader.Name].ToString());
         RepairModes wanted = new(modes.Stutter, ModeOf(modes.ThinkTags), ModeOf(modes.ToolCalls), ModeOf(modes.LoopGuard));
         Verifier = verifier;
-        _pipeline = new RepairPipeline(Context, wanted, () => runtime.NewId("call_"), output, verifier);
+        _pipeline = new RepairPipeline(Context, wanted, () => exchange.Instruments.Ids.Next("call_"), output, verifier);
     }
 
     public RepairContext Context { get; }
@@ -48,7 +48,7 @@ internal sealed class StreamRepair : IDisposable
     public ReplayVerifier? Verifier { get; }
 
     /// <summary>The stream is over: what it taught about this upstream and model is kept.</summary>
-    public void Learn() => _runtime.Prior.Record(_host, _model, _pipeline.Outcome);
+    public void Learn() => _prior.Record(_host, _model, _pipeline.Outcome);
 
     /// <summary>The model repeats one block without end and the answer was ended: upstream may stop.</summary>
     public bool LoopFound => _pipeline.LoopFound;
