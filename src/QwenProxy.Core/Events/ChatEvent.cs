@@ -73,6 +73,9 @@ public sealed class ChatEvent : IDisposable
     /// <summary>True when the first choice's keys came in the order the serialiser uses for the very first event (see stutter evidence E3).</summary>
     public bool FinishReasonFirst { get; internal set; }
 
+    /// <summary>A choice says something that is none of the parts: <c>audio</c>, <c>function_call</c>, a vendor's own field.</summary>
+    public bool SaysOther { get; internal set; }
+
     /// <summary>True once a stage changed anything: the raw bytes no longer tell what the event says.</summary>
     public bool Edited { get; private set; }
 
@@ -103,6 +106,14 @@ public sealed class ChatEvent : IDisposable
         JsonText.Unescape(inside, _scratch);
         return _scratch.Span;
     }
+
+    /// <summary>The part is words: text, thinking, or anything of a tool call. By the length of the JSON tokens: two quotes are no text.</summary>
+    public bool Speaks(in EventPart part) => !part.Removed && part.Kind switch
+    {
+        PartKind.Content or PartKind.Reasoning => part.HasNewText ? part.NewText.Length > 0 : part.Value.Length > 2,
+        PartKind.ToolCall => (part.HasNewText ? part.NewText.Length > 0 : part.ToolArguments.Length > 2) || part.ToolName.Length > 2 || !string.IsNullOrEmpty(part.NewToolName),
+        _ => false,
+    };
 
     public string PlainString(ByteRange token) => Encoding.UTF8.GetString(Plain(token));
 
@@ -172,6 +183,7 @@ public sealed class ChatEvent : IDisposable
         Error = other.Error;
         Logprobs = other.Logprobs;
         FinishReasonFirst = other.FinishReasonFirst;
+        SaysOther = other.SaysOther;
         Edited = other.Edited;
         IsEnvelope = other.IsEnvelope;
         _parts.AddRange(other._parts);
@@ -202,11 +214,15 @@ public sealed class ChatEvent : IDisposable
         Kind = EventKind.Silent;
         Id = Model = Choices = Usage = Error = Logprobs = default;
         ChoiceCount = HttpStatus = 0;
-        FinishReasonFirst = false;
+        FinishReasonFirst = SaysOther = false;
     }
 
     /// <summary>The form that this stream's events have; it stays when the event is reset.</summary>
     internal EventShape Shape => _shape ??= new EventShape();
 
-    internal void AddOriginal(in EventPart part) => _parts.Add(part);
+    internal void AddOriginal(in EventPart part)
+    {
+        _parts.Add(part);
+        Edited |= part.Removed;
+    }
 }

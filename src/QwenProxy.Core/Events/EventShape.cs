@@ -22,6 +22,7 @@ internal sealed class EventShape : IDisposable
     private ByteRange _model;
     private ByteRange _choices;
     private bool _finishReasonFirst;
+    private bool _saysOther;
     private EventPart _part;
 
     /// <summary>Fills the event in when its data has the remembered form. The event must be reset and carry its data.</summary>
@@ -40,6 +41,7 @@ internal sealed class EventShape : IDisposable
         e.Choices = Moved(_choices, moved);
         e.ChoiceCount = 1;
         e.FinishReasonFirst = _finishReasonFirst;
+        e.SaysOther = _saysOther;
         e.AddOriginal(part);
         _misses = 0;
         return true;
@@ -59,7 +61,7 @@ internal sealed class EventShape : IDisposable
         _around.Write(data[(part.Value.End - 1)..]);
         _before = part.Value.Start + 1;
         _textLength = part.Value.Length - 2;
-        (_id, _model, _choices, _finishReasonFirst, _part) = (e.Id, e.Model, e.Choices, e.FinishReasonFirst, part);
+        (_id, _model, _choices, _finishReasonFirst, _saysOther, _part) = (e.Id, e.Model, e.Choices, e.FinishReasonFirst, e.SaysOther, part);
     }
 
     public void Dispose() => _around.Dispose();

@@ -23,6 +23,7 @@ public sealed class RepairPipeline : IDisposable
     /// <param name="last">A stage behind all others; it stays its maker's to dispose.</param>
     public RepairPipeline(RepairContext context, RepairModes modes, Func<string> newCallId, IEventSink output, RepairStage? last = null)
     {
+        _stages.Add(Ends = new FinishStage(context));
         if (modes.Stutter != StutterMode.Off && context.Deltas != DeltaHabit.Incremental) _stages.Add(_stutter = new StutterStage(context, modes.Stutter));
         if (modes.ThinkTags is { } thinkTags) _stages.Add(new ThinkTagStage(context, thinkTags));
         if (modes.ToolCalls is { } toolCalls)
@@ -36,6 +37,9 @@ public sealed class RepairPipeline : IDisposable
     }
 
     public RepairChain Chain { get; }
+
+    /// <summary>What is known of the stream's end.</summary>
+    public FinishStage Ends { get; }
 
     /// <summary>What the stream showed about its deltas; Unknown without the stage.</summary>
     public StutterOutcome Outcome => _stutter?.Outcome ?? StutterOutcome.Unknown;

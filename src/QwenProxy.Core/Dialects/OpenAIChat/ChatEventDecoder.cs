@@ -132,7 +132,13 @@ public static class ChatEventDecoder
             firstKey = false;
         }
 
-        if (finish.Length > 2) e.AddOriginal(new EventPart { Kind = PartKind.Finish, Place = PartPlace.Original, Value = finish, ToolIndex = -1 });
+        if (!finish.IsEmpty)
+        {
+            // "" and the word null are no reasons, but a client may take them for one: they leave the event.
+            bool none = finish.In(e.Data.Span) is var reason && (reason.SequenceEqual("\"\""u8) || reason.SequenceEqual("\"null\""u8));
+            e.AddOriginal(new EventPart { Kind = PartKind.Finish, Place = PartPlace.Original, Value = finish, ToolIndex = -1, Removed = none });
+        }
+
         Span<EventPart> parts = e.Parts;
         for (int i = firstPart; i < parts.Length; i++) parts[i].Choice = choice;
     }
@@ -151,18 +157,24 @@ public static class ChatEventDecoder
                 if (reader.TokenType == JsonTokenType.StartArray) ReadToolCalls(ref reader, e);
                 else reader.Skip();
             }
-            else
-            {
-                reader.Read();
-                reader.Skip();
-            }
+            else e.SaysOther |= SaysSomething(Value(ref reader).In(e.Data.Span));
         }
     }
+
+    /// <summary>A text, list or object with something in it.</summary>
+    private static bool SaysSomething(ReadOnlySpan<byte> json) =>
+        json.Length > 2 && (json[0] is (byte)'"' or (byte)'[' or (byte)'{') && !json[1..^1].Trim(" \t\r\n"u8).IsEmpty;
 
     private static void AddText(ref Utf8JsonReader reader, ChatEvent e, PartKind kind, ByteRange field)
     {
         ByteRange value = Value(ref reader);
-        if (value.IsEmpty || e.Data.Span[value.Start] != '"') return;
+        if (value.IsEmpty) return;
+        if (e.Data.Span[value.Start] != '"')
+        {
+            e.SaysOther |= SaysSomething(value.In(e.Data.Span));
+            return;
+        }
+
         e.AddOriginal(new EventPart { Kind = kind, Place = PartPlace.Original, Value = value, Field = field, ToolIndex = -1 });
     }
 

@@ -14,10 +14,14 @@ public sealed class ChunkRenderer
     private readonly JsonSplice _splice = new();
 
     /// <summary>Renders into <paramref name="output"/> and lists where each chunk's JSON stands. An event in which nothing speaks any more gives none.</summary>
-    public void Render(ChatEvent e, PooledBytes output, List<ByteRange> chunks)
+    /// <param name="e">The event.</param>
+    /// <param name="output">Gets the chunks' JSON.</param>
+    /// <param name="chunks">Gets their places.</param>
+    /// <param name="withOriginal">False leaves out what upstream's own event still says: only the stages' parts are wanted.</param>
+    public void Render(ChatEvent e, PooledBytes output, List<ByteRange> chunks, bool withOriginal = true)
     {
         RenderMade(e, PartPlace.Before, output, chunks);
-        if (StillSpeaks(e)) Append(output, chunks, o => RenderOriginal(e, o));
+        if (withOriginal && StillSpeaks(e)) Append(output, chunks, o => RenderOriginal(e, o));
         RenderMade(e, PartPlace.After, output, chunks);
     }
 
@@ -31,7 +35,7 @@ public sealed class ChunkRenderer
     private static bool StillSpeaks(ChatEvent e)
     {
         if (e.IsEnvelope) return false;
-        if (!e.Usage.IsEmpty || !e.Error.IsEmpty) return true;
+        if (!e.Usage.IsEmpty || !e.Error.IsEmpty || e.SaysOther) return true;
         bool hadText = false;
         foreach (ref readonly EventPart part in e.Parts)
         {
@@ -66,7 +70,7 @@ public sealed class ChunkRenderer
 
             if (part.Removed) _splice.Replace(part.Value, part.Kind == PartKind.Content ? "\"\""u8.ToArray() : "null"u8.ToArray());
             else if (part.HasNewText) _splice.Replace(part.Value, Quote(e.Text(part)));
-            textEdited |= part.Removed || part.HasNewText;
+            textEdited |= part.Kind is PartKind.Content or PartKind.Reasoning && (part.Removed || part.HasNewText);
         }
 
         if (textEdited && !e.Logprobs.IsEmpty) _splice.Replace(e.Logprobs, "null"u8.ToArray());

@@ -30,10 +30,12 @@ public sealed class OpenAIChatEncoder(IBufferWriter<byte> output, bool usageAske
             return;
         }
 
-        if (!usageAsked && chatEvent.IsUsageOnly && !chatEvent.Edited) return;
+        // Without choices an event says nothing unless it reports usage to a client that asked: many read choices[0] unseen.
+        bool original = chatEvent.Kind != EventKind.Chunk || chatEvent.ChoiceCount > 0 || (usageAsked && !chatEvent.Usage.IsEmpty);
+        if (!original && !chatEvent.Edited) return;
         bool otherId = PinnedId is not null && !chatEvent.Id.IsEmpty && !chatEvent.Id.In(chatEvent.Data.Span).SequenceEqual(PinnedId);
         if (!chatEvent.Edited && !otherId) WriteRaw(chatEvent.Raw.Span);
-        else WriteEdited(chatEvent, otherId);
+        else WriteEdited(chatEvent, otherId, original);
     }
 
     /// <summary>The stream is complete. Writes the terminal marker unless upstream's own went out already.</summary>
@@ -63,12 +65,12 @@ public sealed class OpenAIChatEncoder(IBufferWriter<byte> output, bool usageAske
     private static bool EndsWithBlankLine(ReadOnlySpan<byte> raw) =>
         raw.EndsWith("\n\n"u8) || raw.EndsWith("\n\r\n"u8) || raw.EndsWith("\r\r"u8) || raw.EndsWith("\n\r"u8) || raw.EndsWith("\r\n\r\n"u8);
 
-    private void WriteEdited(ChatEvent e, bool otherId)
+    private void WriteEdited(ChatEvent e, bool otherId, bool original)
     {
         _rendered ??= new PooledBytes();
         _rendered.Clear();
         _chunks.Clear();
-        if (e.Edited) _renderer.Render(e, _rendered, _chunks);
+        if (e.Edited) _renderer.Render(e, _rendered, _chunks, original);
         else
         {
             _rendered.Write(e.Data.Span);

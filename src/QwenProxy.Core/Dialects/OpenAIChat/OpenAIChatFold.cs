@@ -6,8 +6,8 @@ using QwenProxy.Wire;
 namespace QwenProxy.Core.Dialects.OpenAIChat;
 
 /// <summary>
-/// Folds a stream of chunks into the whole answer a non-streaming client expects. Fields it does not know are kept: of the top level and of a
-/// choice the last value that is not null, of a message strings and arrays grow and anything else is replaced.
+/// Folds a stream of chunks into the whole answer a non-streaming client expects. Fields it does not know are kept: of the top level the last
+/// value that is not null; of a choice and its message every member that came in pieces is put together (see <see cref="PiecedValue"/>).
 /// </summary>
 public sealed class OpenAIChatFold : IEventSink, IDisposable
 {
@@ -81,13 +81,13 @@ public sealed class OpenAIChatFold : IEventSink, IDisposable
             ReadOnlySpan<byte> value = scanner.Value.In(json);
             if (scanner.NameIs("choices"u8))
             {
-                MemberList.Set(_top, "choices", []);
+                Set("choices", []);
                 AddChoices(value);
                 continue;
             }
 
             string name = Encoding.UTF8.GetString(json[(scanner.Name.Start + 1)..(scanner.Name.End - 1)]);
-            MemberList.Set(_top, name, name == "object" ? "\"chat.completion\""u8 : value);
+            Set(name, name == "object" ? "\"chat.completion\""u8 : value);
         }
     }
 
@@ -97,13 +97,13 @@ public sealed class OpenAIChatFold : IEventSink, IDisposable
         while (items.MoveNext())
         {
             ReadOnlySpan<byte> item = items.Value.In(array);
-            int index = ReadIndex(item);
+            int index = ReadIndex(item) ?? 0;
             if (!_choices.TryGetValue(index, out ChoiceFold? choice)) _choices.Add(index, choice = new ChoiceFold(index));
             choice.Add(item);
         }
     }
 
-    internal static int ReadIndex(ReadOnlySpan<byte> item)
+    internal static int? ReadIndex(ReadOnlySpan<byte> item)
     {
         JsonScanner members = new(item);
         while (members.MoveNext())
@@ -111,7 +111,15 @@ public sealed class OpenAIChatFold : IEventSink, IDisposable
             if (members.NameIs("index"u8) && System.Buffers.Text.Utf8Parser.TryParse(members.Value.In(item), out int index, out _)) return index;
         }
 
-        return 0;
+        return null;
+    }
+
+    /// <summary>A later null does not wipe out an earlier value.</summary>
+    private void Set(string name, ReadOnlySpan<byte> value)
+    {
+        int at = _top.FindIndex(m => m.Key == name);
+        if (at < 0) _top.Add(new(name, value.ToArray()));
+        else if (!value.SequenceEqual("null"u8) && !value.SequenceEqual(_top[at].Value)) _top[at] = new(name, value.ToArray());
     }
 
     private void WriteChoices(IBufferWriter<byte> output)
