@@ -28,6 +28,9 @@ public sealed class SseFrameReader(int maxFrameBytes, int initialCapacity = 4096
     /// <summary>Bytes of a frame that has not ended yet.</summary>
     public int PendingBytes => _buffer.Length - _frameStart;
 
+    /// <summary>What was read and is in no frame yet. Valid until the next call of any other member.</summary>
+    public ReadOnlyMemory<byte> Pending => _buffer.Memory[_frameStart..];
+
     /// <summary>Room to read into. Frames returned before are no longer valid after this call.</summary>
     public Memory<byte> GetMemory()
     {

@@ -79,6 +79,17 @@ public static class OwnErrors
             ? "The upstream ended its answer before it was finished. What was received is incomplete; try again."
             : $"The upstream's connection broke before its answer was finished ({exception.GetBaseException().Message.TrimEnd('.')}). Try again.");
 
+    /// <summary>
+    /// 502 <c>upstream_protocol_error</c>: a finished answer without text, thinking or call. Clients never read it: another attempt gives a better
+    /// answer, or this one passes as it is.
+    /// </summary>
+    public static ProxyError SaidNothing() => Broken(
+        FaultKind.Unusable, "upstream_protocol_error", "The upstream finished its answer without having said anything. Try again.");
+
+    /// <summary>502 <c>upstream_protocol_error</c>: a finished whole answer with a tool call whose arguments are no JSON. Clients never read it either.</summary>
+    public static ProxyError BrokenArguments() => Broken(
+        FaultKind.Unusable, "upstream_protocol_error", "The upstream finished its answer with a tool call whose arguments are not JSON. Try again.");
+
     /// <summary>502 <c>upstream_protocol_error</c>: asked again, the upstream gave another answer than the one it had begun.</summary>
     public static ProxyError ResumeDiffers() => Broken(
         FaultKind.ResumeDiffers,

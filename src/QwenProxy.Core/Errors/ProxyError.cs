@@ -41,6 +41,7 @@ public enum FaultKind
     LifetimeLimit,
     ProtocolError,
     Cut,
+    Unusable,
     ResumeDiffers,
 
     // This proxy or its client.

@@ -71,6 +71,8 @@ public static class ErrorPolicy
         new(FaultKind.LifetimeLimit, No, No, No, CooldownScope.None, None),
         new(FaultKind.ProtocolError, Yes, Yes, Yes, CooldownScope.None, None, Breaks: true),
         new(FaultKind.Cut, Yes, Yes, Yes, CooldownScope.None, None, Breaks: true),
+        // It works and has answered, only not to any use.
+        new(FaultKind.Unusable, Yes, Yes, No, CooldownScope.None, None),
         new(FaultKind.ResumeDiffers, No, No, No, CooldownScope.None, None),
 
         // This proxy or its client: no account is to blame.

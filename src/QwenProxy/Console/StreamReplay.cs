@@ -15,8 +15,6 @@ internal sealed class StreamReplay(RepairPipeline pipeline, RepairContext contex
 {
     private const int MaxEventBytes = 64 * 1024 * 1024;
 
-    private ulong _choicesSeen;
-    private ulong _choicesFinished;
     private bool _done;
     private ProxyError? _fault;
 
@@ -38,7 +36,7 @@ internal sealed class StreamReplay(RepairPipeline pipeline, RepairContext contex
         }
 
         if (!Ended && reader.TryReadLast(out frame)) Take(frame, chatEvent);
-        if (_fault is null && !IsFinished && !pipeline.LoopFound) _fault = OwnErrors.Cut();
+        if (_fault is null && !(_done ? pipeline.Ends.IsFinishedAtMark : IsFinished) && !pipeline.LoopFound) _fault = OwnErrors.Cut();
         if (_fault is null)
         {
             pipeline.Chain.Finish();
@@ -51,7 +49,7 @@ internal sealed class StreamReplay(RepairPipeline pipeline, RepairContext contex
 
     private bool Ended => _done || _fault is not null;
 
-    private bool IsFinished => _choicesFinished != 0 && _choicesFinished == _choicesSeen;
+    private bool IsFinished => pipeline.Ends.IsFinished;
 
     private void Take(in SseFrame frame, ChatEvent chatEvent)
     {
@@ -73,13 +71,6 @@ internal sealed class StreamReplay(RepairPipeline pipeline, RepairContext contex
         }
 
         context.Report.EventNumber++;
-        foreach (ref readonly EventPart part in chatEvent.Parts)
-        {
-            ulong choice = 1UL << (part.Choice & 63);
-            _choicesSeen |= choice;
-            if (part.Kind == PartKind.Finish) _choicesFinished |= choice;
-        }
-
         pipeline.Chain.Push(chatEvent);
         _done |= pipeline.LoopFound;
     }

@@ -38,13 +38,20 @@ internal sealed partial class CaptureStore : IAsyncDisposable
     }
 
     /// <summary>The body itself when nothing is to be kept, else one that remembers what is read from it.</summary>
-    public Stream Tee(Stream body, StorageSnapshot settings, string requestId, string profile)
+    /// <param name="body">The rest of it.</param>
+    /// <param name="begun">What was read of it before.</param>
+    /// <param name="settings">Whether and where captures are kept.</param>
+    /// <param name="requestId">Names the capture.</param>
+    /// <param name="profile">Names the capture.</param>
+    public Stream Tee(Stream body, ReadOnlySpan<byte> begun, StorageSnapshot settings, string requestId, string profile)
     {
         if (settings.CaptureStreams == 0 || settings.DataFolder.Length == 0) return body;
         string time = _time.GetUtcNow().ToString("yyyyMMdd'T'HHmmssfff'Z'", CultureInfo.InvariantCulture);
         // The request's id comes from here and the profile from a fixed list: both are safe in a file name. The count tells attempts apart.
         int count = Interlocked.Increment(ref _count);
-        return new CaptureStream(this, body, settings, string.Create(CultureInfo.InvariantCulture, $"{time}-{requestId}-{count:000000}.{profile}.sse"));
+        CaptureStream capture = new(this, body, settings, string.Create(CultureInfo.InvariantCulture, $"{time}-{requestId}-{count:000000}.{profile}.sse"));
+        capture.Keep(begun);
+        return capture;
     }
 
     /// <summary>Takes room for bytes that are kept in memory; false when there is none.</summary>

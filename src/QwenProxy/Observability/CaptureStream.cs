@@ -59,7 +59,7 @@ internal sealed class CaptureStream(CaptureStore store, Stream body, StorageSnap
         base.Dispose(disposing);
     }
 
-    private void Keep(ReadOnlySpan<byte> read)
+    public void Keep(ReadOnlySpan<byte> read)
     {
         if (_isTruncated || read.IsEmpty) return;
         long room = Math.Min(CaptureStore.MaxStreamBytes, settings.CaptureMaxBytes) - _kept.Length;

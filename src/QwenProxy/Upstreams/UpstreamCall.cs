@@ -107,14 +107,13 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
         try
         {
             string? type = response.Content.Headers.ContentType?.MediaType;
-            if (type is not null && !type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase))
+            if (!await BeginsAsStreamAsync(body, reader, type, cancel.Token))
             {
-                reader.Dispose();
-                return native is null ? await ReadWholeAsync(response, target, body, cancel) : OwnErrors.NotAStream(type);
+                return native is null ? await ReadWholeAsync(response, target, body, reader.Pending, cancel) : OwnErrors.NotAStream(type);
             }
 
             // What replay reads are chat streams.
-            if (native is null) body = upstreams.Captures.Tee(body, context.Snapshot.Storage, context.RequestId, target.Account.Profile.Name);
+            if (native is null) body = upstreams.Captures.Tee(body, reader.Pending.Span, context.Snapshot.Storage, context.RequestId, target.Account.Profile.Name);
             using PooledBytes silent = new(256);
             ProxyError? fault = await ReadFirstEventAsync(response, body, reader, frame => ReadFirst(frame, first, answer, silent), silent, cancel.Token);
             if (fault is not null) return fault;
@@ -133,22 +132,37 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
         }
     }
 
+    /// <summary>Reads until the first bytes tell whether this is an event stream, whatever the content type says. They stay in the reader.</summary>
+    private static async Task<bool> BeginsAsStreamAsync(Stream body, SseFrameReader reader, string? type, CancellationToken cancellationToken)
+    {
+        bool declared = type is null || type.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase);
+        while (true)
+        {
+            if (StreamBeginning.Read(reader.Pending.Span, declared) is { } isStream) return isStream;
+            int read = await body.ReadAsync(reader.GetMemory(), cancellationToken);
+            if (read == 0) return declared;
+            reader.Advance(read);
+        }
+    }
+
     /// <summary>Reads until <paramref name="take"/> knows more than that nothing was said.</summary>
     private async Task<ProxyError?> ReadFirstEventAsync(
         HttpResponseMessage response, Stream body, SseFrameReader reader, Func<SseFrame, FirstFrame> take, PooledBytes silent, CancellationToken cancellationToken)
     {
+        bool ended = false;
         while (true)
         {
-            int read = await body.ReadAsync(reader.GetMemory(), cancellationToken);
-            reader.Advance(read);
-            while (reader.TryRead(out SseFrame frame) || (read == 0 && reader.TryReadLast(out frame)))
+            while (reader.TryRead(out SseFrame frame) || (ended && reader.TryReadLast(out frame)))
             {
                 FirstFrame said = take(frame);
                 if (said.Fault is not null || said.Begun) return said.Fault;
             }
 
             if (reader.FrameTooLarge) return OwnErrors.ProtocolError($"an event larger than {context.Snapshot.Limits.EventBytes / (1024 * 1024)} MiB");
-            if (read == 0) return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), silent.Span, context.Model, context.Instruments.Time.GetUtcNow());
+            if (ended) return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), silent.Span, context.Model, context.Instruments.Time.GetUtcNow());
+            int read = await body.ReadAsync(reader.GetMemory(), cancellationToken);
+            reader.Advance(read);
+            ended = read == 0;
         }
     }
 
@@ -177,9 +191,10 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
     }
 
     /// <summary>A 200 that is no stream: a whole answer in JSON, an error that says 200, or a web page.</summary>
-    private async Task<AttemptOutcome<UpstreamStream>> ReadWholeAsync(HttpResponseMessage response, AttemptTarget target, Stream body, CancellationTokenSource cancel)
+    private async Task<AttemptOutcome<UpstreamStream>> ReadWholeAsync(HttpResponseMessage response, AttemptTarget target, Stream body, ReadOnlyMemory<byte> begun, CancellationTokenSource cancel)
     {
         using PooledBytes text = new();
+        text.Write(begun.Span);
         if (!await ReadAtMostAsync(body, text, context.Snapshot.Limits.BodyBytes, cancel.Token)) return OwnErrors.ProtocolError("a whole answer larger than the limit");
         if (!WholeAnswerStream.TryConvert(text.Memory, out byte[] sse))
         {

@@ -16,7 +16,7 @@ public sealed class ResumeTests
 
     public static TheoryData<string> Breaks =>
     [
-        "cut?events=1&how=rst", "cut?events=5&how=rst", "cut?events=20&how=fin", "cut?bytes=3333&how=rst", "cut?bytes=5001&how=fin", "stall?events=6", "stream-error-object?events=7",
+        "cut?events=2&how=rst", "cut?events=5&how=rst", "cut?events=20&how=fin", "cut?bytes=3333&how=rst", "cut?bytes=5001&how=fin", "stall?events=6", "stream-error-object?events=7",
         "stream-error-vllm?events=4", "stream-error-dashscope?events=4&status=500&code=InternalError", "stream-error-choice?events=9", "broken-event?events=5", "no-finish", "error-finish",
     ];
 

@@ -1,8 +1,10 @@
 using System.Buffers;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Events;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Resume;
+using QwenProxy.Observability;
 using QwenProxy.Proxying.Streaming;
 using QwenProxy.Upstreams;
 using QwenProxy.Wire;
@@ -11,49 +13,51 @@ namespace QwenProxy.Proxying.Attempts;
 
 /// <summary>
 /// Attempts until one begins to answer, then the pump, then attempts again where upstream broke: before Commit from the start, after it only as a
-/// resume. A whole answer is committed when it is complete, so all of it may be tried again.
+/// resume. A stream is committed with its first words and a whole answer when it is complete; up to then all of it may be tried again.
 /// </summary>
 internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, Exchange exchange, IncomingRequest incoming, RouteSession route) : IAsyncDisposable
 {
     private readonly AttemptLoop _attempts = new(upstreams.Authorizer, exchange, route);
     private readonly ResumeLoop _resume = new(exchange, incoming, route);
+    private readonly PooledBytes? _whole = incoming.Stream ? null : new PooledBytes();
+    private Draft? _draft;
+    private Draft? _spare;
 
     /// <summary>Runs to the end of the answer. The error, if any, is for the client.</summary>
     public async Task<ProxyError?> RunAsync()
     {
-        using PooledBytes? whole = incoming.Stream ? null : new PooledBytes();
-        DownstreamAnswer answer = NewAnswer(whole);
         ProxyError? broken = null;
+        _draft = NewDraft();
         while (true)
         {
             AttemptOutcome<UpstreamStream> outcome = await _attempts.RunAsync(SendAsync, HedgeAfter);
-            if (outcome.Answer is not { } upstream) return broken ?? outcome.Error;
+            if (outcome.Answer is not { } upstream) return PassSpare() ? null : broken ?? outcome.Error;
             using (upstream)
             {
-                if (upstream.Native is { } native) answer = Take(native);
-                Commit(upstream, answer);
-                ProxyError? fault = upstream.Native is null ? await PumpAsync(upstream, answer) : await PumpNativeAsync(upstream, answer);
+                if (upstream.Native is { } native) return await PassNativeAsync(upstream, native);
+                _draft.Begin(upstream, exchange);
+                ProxyError? fault = await PumpAsync(upstream, _draft);
                 if (fault is null)
                 {
                     route.Succeeded();
-                    answer.Finish();
-                    if (whole is not null) WriteWhole(upstream, whole);
+                    Finish(_draft);
                     return null;
                 }
 
                 route.Failed(fault);
-                if (upstream.Native is not null) return fault;
-                if (answer.IsStream)
+                if (_draft.IsCommitted)
                 {
                     // What broke first is what the client is told when nothing mends it.
                     broken ??= fault;
                     if (!_resume.Prepare(upstream.Target, fault)) return broken;
                     continue;
                 }
-            }
 
-            whole!.Clear();
-            answer = NewAnswer(whole);
+                RequestLog.Broke(exchange.Instruments.Logger, exchange.RequestId, exchange.Repairs.EventNumber, fault.Kind.ToString(), "asking again");
+                if (fault.Kind == FaultKind.Unusable) _spare = _draft;
+                else _draft.Dispose();
+                _draft = NewDraft();
+            }
         }
     }
 
@@ -61,24 +65,29 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, E
     {
         await _attempts.DisposeAsync();
         _resume.Dispose();
+        // The last answer is the request's: should it have failed, its error is still to be written.
+        _draft?.Words.Dispose();
+        _spare?.Dispose();
+        _whole?.Dispose();
     }
 
     /// <summary>The rest of a broken answer comes from one upstream at a time: what it must repeat is compared to what another has said.</summary>
     private TimeSpan HedgeAfter => _resume.IsResuming ? TimeSpan.Zero : TimeSpan.FromSeconds(exchange.Snapshot.Retry.HedgeSeconds);
 
     /// <summary>8 Frame … 12 Flush, for one upstream stream.</summary>
-    private async Task<ProxyError?> PumpAsync(UpstreamStream upstream, DownstreamAnswer answer)
+    private async Task<ProxyError?> PumpAsync(UpstreamStream upstream, Draft draft)
     {
         using ReplayVerifier? verifier = _resume.NewVerifier();
         if (verifier is not null)
         {
             exchange.Resumes++;
-            answer.PinId(_resume.FirstId);
+            draft.Answer.PinId(_resume.FirstId);
             exchange.Output.Write(": resumed\n\n"u8);
         }
 
-        using StreamRepair repair = new(prior, exchange, incoming.Chat, upstream.Target, _resume.Record(answer), verifier);
-        ProxyError? fault = await new StreamPump(exchange, upstream, new ChatFrames(exchange, upstream, repair, answer), answer).RunAsync();
+        using StreamRepair repair = new(prior, exchange, incoming.Chat, upstream.Target, draft.Words, verifier);
+        ChatFrames frames = new(exchange, upstream, repair, draft.Answer, draft.Words) { TakesAnything = _spare is not null };
+        ProxyError? fault = await new StreamPump(exchange, upstream, frames, draft.Answer).RunAsync();
         repair.Learn();
         _resume.EndStream(fault);
         return fault;
@@ -108,35 +117,101 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, E
         return upstreams.NativeEndpoints.MayAsk(url) ? url : null;
     }
 
-    private NativeAnswer Take(NativeAnswer native)
+    private async Task<ProxyError?> PassNativeAsync(UpstreamStream upstream, NativeAnswer native)
     {
-        exchange.Answer?.Dispose();
+        _draft!.Dispose();
+        _draft = null;
         exchange.Answer = native;
-        return native;
+        Commit(upstream);
+        ProxyError? fault = await new StreamPump(exchange, upstream, new NativeFrames(exchange, upstream, native), native).RunAsync();
+        if (fault is null)
+        {
+            route.Succeeded();
+            native.Finish();
+        }
+        else route.Failed(fault);
+
+        return fault;
     }
 
-    private async Task<ProxyError?> PumpNativeAsync(UpstreamStream upstream, DownstreamAnswer answer) =>
-        await new StreamPump(exchange, upstream, new NativeFrames(exchange, upstream, upstream.Native!), answer).RunAsync();
-
-    private DownstreamAnswer NewAnswer(PooledBytes? whole)
+    private Draft NewDraft()
     {
-        exchange.Answer?.Dispose();
-        return exchange.Answer = incoming.CreateAnswer(whole is null ? exchange.Output : whole);
+        _whole?.Clear();
+        Draft draft = new(incoming.CreateAnswer(_whole is null ? exchange.Output : _whole), _resume, exchange.Snapshot.Limits.HoldBytes, Commit);
+        exchange.Answer = draft.Answer;
+        return draft;
     }
 
     /// <summary>12 Commit: from here on the client's bytes are this answer.</summary>
-    private void Commit(UpstreamStream upstream, DownstreamAnswer answer)
+    private void Commit(UpstreamStream upstream)
     {
-        if (!answer.IsStream) return;
         ResponseHeads.WriteStream(exchange, upstream.Response);
+        exchange.Output.Write(upstream.Preamble);
         if (exchange.FirstByteAt == 0) exchange.FirstByteAt = exchange.Time.GetTimestamp();
     }
 
-    /// <summary>The server flushes what is left when it ends the body, in one piece with the end; a flush of our own would be a second packet.</summary>
-    private void WriteWhole(UpstreamStream upstream, PooledBytes whole)
+    /// <summary>
+    /// An answer that was set aside as unusable is still an answer: where nobody gave a better one, it passes as it is.
+    /// </summary>
+    private bool PassSpare()
     {
+        if (_spare is not { } spare || _draft!.IsCommitted) return false;
+        _draft.Dispose();
+        (_draft, _spare) = (spare, null);
+        exchange.Answer = spare.Answer;
+        (exchange.Account, exchange.ServedModel, exchange.IsOnFallback) = (spare.Account, spare.Model, spare.IsOnFallback);
+        _resume.KeepUsage();
+        spare.Words.Open();
+        Finish(spare);
+        return true;
+    }
+
+    /// <summary>The server flushes what is left when it ends the body, in one piece with the end; a flush of our own would be a second packet.</summary>
+    private void Finish(Draft draft)
+    {
+        draft.Answer.Finish();
+        if (_whole is null) return;
         exchange.FirstByteAt = exchange.Time.GetTimestamp();
-        ResponseHeads.WriteWhole(exchange, upstream.Response, whole.Length);
-        exchange.Output.Write(whole.Span);
+        ResponseHeads.WriteWhole(exchange, draft.Upstream!.Response, _whole.Length);
+        exchange.Output.Write(_whole.Span);
+    }
+
+    /// <summary>An answer in the making, up to Commit one of several: the client's encoder, the gate before it, and who is speaking.</summary>
+    private sealed class Draft : IDisposable
+    {
+        public Draft(DownstreamAnswer answer, ResumeLoop resume, int holdBytes, Action<UpstreamStream> commit)
+        {
+            Answer = answer;
+            Words = new FirstWords(resume.Record(answer), holdBytes, () =>
+            {
+                if (answer.IsStream) commit(Upstream!);
+            });
+        }
+
+        public DownstreamAnswer Answer { get; }
+
+        public FirstWords Words { get; }
+
+        public UpstreamStream? Upstream { get; private set; }
+
+        public string? Account { get; private set; }
+
+        public string? Model { get; private set; }
+
+        public bool IsOnFallback { get; private set; }
+
+        public bool IsCommitted => Answer.IsStream && Words.IsOpen;
+
+        public void Begin(UpstreamStream upstream, Exchange exchange)
+        {
+            Upstream = upstream;
+            (Account, Model, IsOnFallback) = (exchange.Account, exchange.ServedModel, exchange.IsOnFallback);
+        }
+
+        public void Dispose()
+        {
+            Words.Dispose();
+            Answer.Dispose();
+        }
     }
 }

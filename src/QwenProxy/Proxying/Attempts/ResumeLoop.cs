@@ -85,7 +85,13 @@ internal sealed class ResumeLoop : IDisposable
         if (!_exchange.Usage.IsEmpty) _usage.Note(_exchange.Usage.Span);
         _exchange.ForgetUsage();
         _usage.EndStream();
-        if (fault is null && _usage.Total() is { } total) _exchange.KeepUsage(total);
+        if (fault is null) KeepUsage();
+    }
+
+    /// <summary>The answer is complete: what all its streams together used is what it cost.</summary>
+    public void KeepUsage()
+    {
+        if (_usage.Total() is { } total) _exchange.KeepUsage(total);
     }
 
     public void Dispose() => _sent?.Dispose();

@@ -9,14 +9,17 @@ using QwenProxy.Wire;
 namespace QwenProxy.Proxying.Streaming;
 
 /// <summary>9 Decode, 10 Repair and 11 Encode of a chat stream: each event goes through the synchronous chain to the client's encoder.</summary>
-internal sealed class ChatFrames(Exchange exchange, UpstreamStream upstream, StreamRepair repair, DownstreamAnswer answer) : StreamFrames
+internal sealed class ChatFrames(Exchange exchange, UpstreamStream upstream, StreamRepair repair, DownstreamAnswer answer, FirstWords words) : StreamFrames
 {
     private readonly RepairChain _chain = repair.Chain;
-    private ulong _choicesSeen;
-    private ulong _choicesFinished;
 
-    /// <summary>Every choice that spoke has given its finish reason.</summary>
-    public override bool IsFinished => _choicesFinished != 0 && _choicesFinished == _choicesSeen;
+    /// <summary>True lets an answer pass that is of no use to the client; false makes it a fault, which another attempt may mend.</summary>
+    public bool TakesAnything { get; init; }
+
+    /// <summary>Every choice that spoke has given its finish reason, and nothing came after it.</summary>
+    public override bool IsFinished => repair.Ends.IsFinished;
+
+    public override bool IsSureOfItsEnd => !repair.Ends.WasEarly;
 
     public override bool IsHolding => _chain.IsHolding;
 
@@ -34,7 +37,7 @@ internal sealed class ChatFrames(Exchange exchange, UpstreamStream upstream, Str
     {
         if (Fault is not null) return;
         // An end mark without a finish reason ends nothing: the answer may be cut anywhere.
-        if (!IsFinished && !repair.LoopFound)
+        if (!(IsDone ? repair.Ends.IsFinishedAtMark : IsFinished) && !repair.LoopFound)
         {
             Fail(OwnErrors.Cut());
             return;
@@ -42,6 +45,8 @@ internal sealed class ChatFrames(Exchange exchange, UpstreamStream upstream, Str
 
         _chain.Finish();
         if (repair.Verifier is { IsCaughtUp: false }) Fail(OwnErrors.ResumeDiffers());
+        else if (!TakesAnything && words.SaidNothing) Fail(OwnErrors.SaidNothing());
+        else words.Open();
     }
 
     private bool Take(ChatEvent e, long now)
@@ -73,22 +78,16 @@ internal sealed class ChatFrames(Exchange exchange, UpstreamStream upstream, Str
         return true;
     }
 
-    /// <summary>Notes finish reasons; <c>error_finish</c> is an internal gateway's way to report a failure as text.</summary>
+    /// <summary><c>error_finish</c> is an internal gateway's way to report a failure as text.</summary>
     private bool FailedFinish(ChatEvent e)
     {
         foreach (ref readonly EventPart part in e.Parts)
         {
-            ulong choice = 1UL << (part.Choice & 63);
-            _choicesSeen |= choice;
             if (part.Kind != PartKind.Finish) continue;
             ReadOnlySpan<byte> reason = part.Value.In(e.Data.Span);
-            if (reason.SequenceEqual("\"error_finish\""u8) || reason.SequenceEqual("\"error\""u8))
-            {
-                Fail(OwnErrors.FailedFinish(TextOf(e)));
-                return true;
-            }
-
-            _choicesFinished |= choice;
+            if (!reason.SequenceEqual("\"error_finish\""u8) && !reason.SequenceEqual("\"error\""u8)) continue;
+            Fail(OwnErrors.FailedFinish(TextOf(e)));
+            return true;
         }
 
         return false;

@@ -17,6 +17,9 @@ internal abstract class StreamFrames
     /// <summary>The answer is whole: what is still to come changes nothing.</summary>
     public abstract bool IsFinished { get; }
 
+    /// <summary>False where the stream was not over when it said so before: then silence behind its end proves less.</summary>
+    public virtual bool IsSureOfItsEnd => true;
+
     /// <summary>Text is held back and waits for the next event or for <see cref="LetGo"/>.</summary>
     public virtual bool IsHolding => false;
 

@@ -34,7 +34,6 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
         _lastProgress = _lastWrite = _arrived = _time.GetTimestamp();
         try
         {
-            if (answer.IsStream) exchange.Output.Write(upstream.Preamble);
             frames.TakeFirst(Milliseconds(_arrived));
             NoteProgress();
             while (true)
@@ -150,7 +149,7 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
             _letGoAt = long.MaxValue;
         }
 
-        if (frames.IsFinished && now - _lastProgress >= Ticks(EndWait))
+        if (frames.IsFinished && now - _lastProgress >= Ticks(frames.IsSureOfItsEnd ? EndWait : exchange.Snapshot.Timeouts.Idle))
         {
             // The answer is complete and only the end marker or a usage report may still come: five seconds are enough for that.
             frames.Done();
@@ -163,6 +162,8 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
         }
         else if (!answer.KeepAlive.IsEmpty && !exchange.Output.HasUnflushed && now - _lastWrite >= Ticks(exchange.Snapshot.Timeouts.KeepAlive))
         {
+            // It may be the first thing the client hears; it commits the status but not the answer.
+            ResponseHeads.WriteStream(exchange, upstream: null);
             exchange.Output.Write(answer.KeepAlive.Span);
         }
 

@@ -44,6 +44,8 @@ internal sealed class StreamRepair : IDisposable
 
     public RepairChain Chain => _pipeline.Chain;
 
+    public FinishStage Ends => _pipeline.Ends;
+
     /// <summary>On a stream that continues a broken one: the last stage, which lets only new bytes through.</summary>
     public ReplayVerifier? Verifier { get; }
 
