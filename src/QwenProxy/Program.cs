@@ -6,6 +6,7 @@ using QwenProxy.Hosting;
 ProxyServer.PrepareProcess();
 using StopSignals stop = new();
 Terminal terminal = Terminal.FromProcess();
+LedgerCommand ledger = new(terminal, SourcesOf, TimeProvider.System);
 SignInCommands signIn = new(terminal, SourcesOf);
 CommandActions actions = new()
 {
@@ -22,6 +23,9 @@ CommandActions actions = new()
     Doctor = new DoctorCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
     Replay = new ReplayCommand(terminal, TimeProvider.System).RunAsync,
     Usage = new UsageCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
+    Requests = new RequestsCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
+    LedgerExport = ledger.ExportAsync,
+    LedgerBackup = ledger.BackupAsync,
 };
 return await CommandLine.RunAsync(args, actions, terminal, stop.Token);
 

@@ -35,6 +35,18 @@ public sealed record LedgerEntry
     /// <summary><c>complete</c>, or the kind of failure in snake case.</summary>
     public required string End { get; init; }
 
+    /// <summary>Whose fault a failure was: <c>upstream</c>, <c>downstream</c> or <c>internal</c>; null for a complete answer.</summary>
+    public string? Source { get; init; }
+
+    /// <summary>The code of the error that the client was told; null for a complete answer and for errors without one.</summary>
+    public string? Code { get; init; }
+
+    /// <summary>Which accounts failed this request, each with status and kind, such as <c>plan 401 invalid_key, paygo 429 rate_limited</c>; null when none did.</summary>
+    public string? Tried { get; init; }
+
+    /// <summary>US dollars at the list prices of that day; null when upstream counted nothing or the model has no price.</summary>
+    public decimal? Cost { get; init; }
+
     public TimeSpan Duration { get; init; }
 
     /// <summary>From the request to the first byte of its answer; null when there was none.</summary>

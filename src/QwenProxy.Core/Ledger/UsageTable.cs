@@ -20,18 +20,18 @@ public sealed class UsageLine(ImmutableArray<string> keys)
     /// <summary>US dollars at list prices; null when no price of these models is known.</summary>
     public decimal? Cost { get; private set; }
 
-    internal void Add(LedgerEntry entry, decimal? cost)
+    internal void Add(UsageSum sum)
     {
-        Requests++;
-        if (entry.End != "complete") Failed++;
-        if (entry.Tokens is { } tokens) Tokens += tokens;
-        if (cost is not null) Cost = (Cost ?? 0) + cost;
+        Requests += sum.Requests;
+        Failed += sum.Failed;
+        Tokens += sum.Tokens;
+        if (sum.Cost is { } cost) Cost = (Cost ?? 0) + cost;
     }
 }
 
 /// <summary>
-/// Sums up ledger entries by model, account, client, day or hour. Costs are estimates made when somebody asks, from the catalogue's list prices: plans
-/// with a fixed fee, discounts and taxes are not in them.
+/// Sums up what was used by model, account, client, day or hour. Costs are estimates from the catalogue's list prices when a request ended: plans with
+/// a fixed fee, discounts and taxes are not in them.
 /// </summary>
 public sealed class UsageTable(ImmutableArray<string> by, TimeZoneInfo zone)
 {
@@ -52,34 +52,34 @@ public sealed class UsageTable(ImmutableArray<string> by, TimeZoneInfo zone)
     public static ImmutableArray<string> SplitKeys(string? keys) =>
         [.. (keys ?? "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)];
 
-    public void Add(LedgerEntry entry)
+    public void Add(UsageSum sum)
     {
-        ArgumentNullException.ThrowIfNull(entry);
-        ImmutableArray<string> keys = [.. by.Select(k => KeyOf(entry, k))];
+        ArgumentNullException.ThrowIfNull(sum);
+        ImmutableArray<string> keys = [.. by.Select(k => KeyOf(sum, k))];
         string joined = string.Join('\0', keys);
         if (!_lines.TryGetValue(joined, out UsageLine? line)) _lines.Add(joined, line = new UsageLine(keys));
-        decimal? cost = CostOf(entry);
-        line.Add(entry, cost);
-        Total.Add(entry, cost);
+        line.Add(sum);
+        Total.Add(sum);
     }
 
-    /// <summary>The list price of one request in US dollars; null when upstream counted nothing or the model has no price.</summary>
-    public static decimal? CostOf(LedgerEntry entry)
+    /// <summary>The list price in US dollars of one request that <paramref name="model"/> answered; null when nothing was counted or the model has no price.</summary>
+    public static decimal? CostOf(string? model, TokenCounts? counted)
     {
-        ArgumentNullException.ThrowIfNull(entry);
-        if (entry is not { Tokens: { } tokens, ServedModel: { } model } || ModelCatalogue.TryGet(model)?.PriceFor(tokens.Input) is not { } price) return null;
+        if (counted is not { } tokens || model is null || ModelCatalogue.TryGet(model)?.PriceFor(tokens.Input) is not { } price) return null;
         // Cached tokens are of the implicit cache unless something was written to the explicit one; the ledger does not know more.
         long fresh = Math.Max(0, tokens.Input - tokens.Cached - tokens.CacheWritten);
         decimal cached = tokens.Cached * (tokens.CacheWritten > 0 ? price.CacheReadUsd : price.ImplicitCacheReadUsd);
         return ((fresh * price.InputUsd) + cached + (tokens.CacheWritten * price.CacheWriteUsd) + (tokens.Output * price.OutputUsd)) / 1_000_000m;
     }
 
-    private string KeyOf(LedgerEntry entry, string key) => key switch
+    private string KeyOf(UsageSum sum, string key) => key switch
     {
-        "account" => entry.Account ?? Nobody,
-        "client" => entry.Client ?? Nobody,
-        "day" => TimeZoneInfo.ConvertTime(entry.Time, zone).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
-        "hour" => TimeZoneInfo.ConvertTime(entry.Time, zone).ToString("yyyy-MM-dd HH:00", CultureInfo.InvariantCulture),
-        _ => entry.ServedModel ?? (entry.AskedModel.Length > 0 ? entry.AskedModel : Nobody),
+        "account" => OrNobody(sum.Account),
+        "client" => OrNobody(sum.Client),
+        "day" => TimeZoneInfo.ConvertTime(sum.Time, zone).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
+        "hour" => TimeZoneInfo.ConvertTime(sum.Time, zone).ToString("yyyy-MM-dd HH:00", CultureInfo.InvariantCulture),
+        _ => OrNobody(sum.Model),
     };
+
+    private static string OrNobody(string name) => name.Length > 0 ? name : Nobody;
 }

@@ -135,6 +135,9 @@ internal sealed record StorageSnapshot
 
     public bool LogToFile { get; init; }
 
+    /// <summary>Days after which a request is no longer in the ledger.</summary>
+    public int LedgerKeepDays { get; init; } = 400;
+
     /// <summary>How many raw upstream streams to keep in the data folder; 0 keeps none.</summary>
     public int CaptureStreams { get; init; }
 

@@ -131,6 +131,11 @@ internal static class SettingTable
             s => s.Storage.LogToFile,
             (s, v) => s with { Storage = s.Storage with { LogToFile = v } }),
         new Setting<int>(
+            "ledger.keepDays",
+            ValueRules.Integer(1, 36_500),
+            s => s.Storage.LedgerKeepDays,
+            (s, v) => s with { Storage = s.Storage with { LedgerKeepDays = v } }),
+        new Setting<int>(
             "capture.streams",
             ValueRules.Integer(0, 100_000),
             s => s.Storage.CaptureStreams,

@@ -16,9 +16,12 @@ internal static class AdminClient
     }
 
     /// <summary>The proxy's status; null when none answers there, with the reason in <c>Problem</c>.</summary>
-    public static async Task<(JsonDocument? Status, string Problem)> StatusAsync(ProxySnapshot snapshot, CancellationToken stop)
+    public static Task<(JsonDocument? Status, string Problem)> StatusAsync(ProxySnapshot snapshot, CancellationToken stop) => GetAsync(snapshot, "/admin/status", stop);
+
+    /// <summary>What the proxy says to a path of its admin API; null when none answers there, with the reason in <c>Problem</c>.</summary>
+    public static async Task<(JsonDocument? Answer, string Problem)> GetAsync(ProxySnapshot snapshot, string path, CancellationToken stop)
     {
-        Uri address = new(OriginOf(snapshot) + "/admin/status");
+        Uri address = new(OriginOf(snapshot) + path);
         using HttpClient client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(5) };
         using HttpRequestMessage request = new(HttpMethod.Get, address);
         if (snapshot.Clients.FirstOrDefault(c => c.IsAdmin) is { } admin) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", admin.Key.Reveal());

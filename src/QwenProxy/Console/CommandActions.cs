@@ -31,6 +31,12 @@ internal sealed record CommandActions
     public Func<ReplayOptions, CancellationToken, Task<int>>? Replay { get; init; }
 
     public Func<UsageOptions, CancellationToken, Task<int>>? Usage { get; init; }
+
+    public Func<RequestsOptions, CancellationToken, Task<int>>? Requests { get; init; }
+
+    public Func<LedgerExportOptions, CancellationToken, Task<int>>? LedgerExport { get; init; }
+
+    public Func<LedgerBackupOptions, CancellationToken, Task<int>>? LedgerBackup { get; init; }
 }
 
 internal sealed record ServeOptions(ConfigurationFlags Flags);
@@ -78,3 +84,24 @@ internal sealed record ReplayOptions(string File, string Repair, string Dialect)
 /// <param name="Since">As written: a date, or a span such as 7d or 12h; null means all.</param>
 /// <param name="By">Some of model, account, client, day, hour, in the order asked for.</param>
 internal sealed record UsageOptions(string? Since, ImmutableArray<string> By, bool Json, ConfigurationFlags Flags);
+
+/// <param name="RequestId">The one that is wanted; null lists those that fit.</param>
+/// <param name="Since">As written; null means all.</param>
+internal sealed record RequestsOptions(string? RequestId, string? Since, bool Json, ConfigurationFlags Flags)
+{
+    public bool Failed { get; init; }
+
+    public string? Model { get; init; }
+
+    public string? Client { get; init; }
+
+    public int Limit { get; init; }
+}
+
+/// <param name="Format">csv or jsonl.</param>
+/// <param name="Since">As written; null means all.</param>
+internal sealed record LedgerExportOptions(string Format, string? Since, ConfigurationFlags Flags);
+
+/// <param name="File">A full path.</param>
+/// <param name="Force">A file that exists may be replaced.</param>
+internal sealed record LedgerBackupOptions(string File, bool Force, ConfigurationFlags Flags);

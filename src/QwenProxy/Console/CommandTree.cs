@@ -2,12 +2,11 @@ using System.Collections.Immutable;
 using System.CommandLine;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Catalogue;
-using QwenProxy.Core.Ledger;
 
 namespace QwenProxy.Console;
 
 /// <summary>The commands with their options, descriptions and examples.</summary>
-internal sealed class CommandTree
+internal sealed partial class CommandTree
 {
     private static readonly string[] s_clients = ["claude-code", "codex", "qwen-code", "opencode", "cline", "continue", "aider"];
 
@@ -37,6 +36,8 @@ internal sealed class CommandTree
         if (actions.Setup is { } setup) AddSetup(setup);
         if (actions.Replay is { } replay) AddReplay(replay);
         if (actions.Usage is { } usage) AddUsage(usage);
+        if (actions.Requests is { } requests) AddRequests(requests);
+        if (actions is { LedgerExport: { } export, LedgerBackup: { } backup }) AddLedger(export, backup);
     }
 
     public RootCommand Root => _root;
@@ -176,30 +177,6 @@ internal sealed class CommandTree
                 RequestFile = result.GetValue(request)?.FullName,
             },
             stop));
-    }
-
-    private void AddUsage(Func<UsageOptions, CancellationToken, Task<int>> action)
-    {
-        (Command command, ConfigurationOptionGroup group) = Add("usage", "Tokens and cost from the ledger, as a table",
-            "qwen-proxy usage --since 7d --by model,day");
-        Option<string?> since = new("--since") { Description = "From when on: a date, or a span such as 7d or 12h", HelpName = "D" };
-        Option<string> by = new("--by")
-        {
-            Description = "Group by " + string.Join(", ", UsageTable.AllKeys),
-            HelpName = "KEYS",
-            DefaultValueFactory = _ => "model",
-        };
-        by.Validators.Add(result =>
-        {
-            foreach (string key in UsageTable.SplitKeys(result.GetValueOrDefault<string>()).Where(k => !UsageTable.AllKeys.Contains(k)))
-                result.AddError($"--by has \"{key}\"; it must be some of {string.Join(", ", UsageTable.AllKeys)}, with commas between them.");
-        });
-        Option<bool> json = JsonOption();
-        command.Add(since);
-        command.Add(by);
-        command.Add(json);
-        command.SetAction((result, stop) => action(
-            new(result.GetValue(since), UsageTable.SplitKeys(result.GetRequiredValue(by)), result.GetValue(json), group.Read(result, _rootGroup)), stop));
     }
 
     private (Command Command, ConfigurationOptionGroup Group) Add(string name, string description, string example)

@@ -22,29 +22,15 @@ internal sealed class UsageCommand(Terminal terminal, Func<ConfigurationFlags, C
             return ExitCodes.BadUsage;
         }
 
-        DateTimeOffset? since = null;
-        if (options.Since is { } text)
-        {
-            if (!SinceText.TryRead(text, time.GetUtcNow(), time.LocalTimeZone, out DateTimeOffset from))
-            {
-                terminal.Error.WriteLine($"--since is \"{text}\"; it must be {SinceText.Allowed}.");
-                return ExitCodes.BadUsage;
-            }
-
-            since = from;
-        }
-
+        if (!LedgerCommand.TryReadSince(terminal, options.Since, time, out DateTimeOffset? since)) return ExitCodes.BadUsage;
         string path = Path.Combine(snapshot.Storage.DataFolder, LedgerFile.Name);
         UsageTable table = new(options.By, time.LocalTimeZone);
         try
         {
-            if (File.Exists(path))
-            {
-                foreach (LedgerEntry entry in LedgerFile.Read(path, since)) table.Add(entry);
-            }
-            else terminal.Error.WriteLine($"There is no ledger at {path} yet: no request has been served.");
+            foreach (UsageSum sum in LedgerQueries.Sums(path, since, options.By, time.LocalTimeZone)) table.Add(sum);
+            if (!File.Exists(path)) terminal.Error.WriteLine($"There is no ledger at {path} yet: no request has been served.");
         }
-        catch (SqliteException damaged)
+        catch (Exception damaged) when (damaged is SqliteException or NewerLedgerException)
         {
             terminal.Error.WriteLine($"The ledger {path} cannot be read: {damaged.Message}");
             return ExitCodes.Failed;

@@ -15,7 +15,7 @@ namespace QwenProxy.Endpoints;
 /// machine or an admin key, and from no foreign page.
 /// </summary>
 internal sealed class AdminEndpoints(
-    CurrentConfiguration configuration, AdminStatus status, AdminUsage usage, RequestBook requests, ModelDirectory directory, Router router)
+    CurrentConfiguration configuration, AdminStatus status, AdminUsage usage, RequestBook requests, AdminRequestList list, ModelDirectory directory, Router router)
 {
     private const string AccountsPath = "/admin/accounts/";
 
@@ -26,9 +26,13 @@ internal sealed class AdminEndpoints(
             switch (path)
             {
                 case "/admin" or "/admin/status": return WriteAsync(http, status.Write);
+                case "/admin/requests" when http.Request.Query.Count > 0: return FromLedgerAsync(http, () => list.Read(http.Request.Query));
                 case "/admin/requests": return WriteAsync(http, json => AdminRequests.Write(json, requests.Running(), requests.Recent()));
                 case "/admin/models": return ModelsAsync(http);
-                case "/admin/usage": return UsageAsync(http);
+                case "/admin/usage":
+                    string? since = http.Request.Query["since"];
+                    string? by = http.Request.Query["by"];
+                    return FromLedgerAsync(http, () => usage.Read(since, by));
             }
         }
 
@@ -50,12 +54,10 @@ internal sealed class AdminEndpoints(
         });
     }
 
-    private async Task UsageAsync(HttpContext http)
+    private static async Task FromLedgerAsync(HttpContext http, Func<(Action<Utf8JsonWriter>? Write, ProxyError? Error)> read)
     {
-        string? since = http.Request.Query["since"];
-        string? by = http.Request.Query["by"];
         // SQLite blocks while it reads, and this may be the thread that serves the sockets of all streams.
-        (Action<Utf8JsonWriter>? write, ProxyError? error) = await Task.Run(() => usage.Read(since, by), http.RequestAborted);
+        (Action<Utf8JsonWriter>? write, ProxyError? error) = await Task.Run(read, http.RequestAborted);
         if (write is not null) await WriteAsync(http, write);
         else await WriteErrorAsync(http, error!);
     }

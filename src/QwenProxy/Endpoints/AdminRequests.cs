@@ -50,6 +50,11 @@ internal static class AdminRequests
         json.WriteString("path", one.Path);
         json.WriteNumber("status", entry.Status);
         json.WriteString("end", entry.End);
+        json.WriteString("source", entry.Source);
+        json.WriteString("code", entry.Code);
+        json.WriteString("reason", one.Reason);
+        json.WriteString("fix", one.Fix);
+        json.WriteString("tried", entry.Tried);
         json.WriteString("model", entry.AskedModel);
         json.WriteString("served", entry.ServedModel);
         json.WriteString("account", entry.Account);

@@ -36,9 +36,9 @@ internal sealed class AdminUsage(CurrentConfiguration configuration, RequestBook
         UsageTable table = new(by, zone);
         try
         {
-            foreach (LedgerEntry entry in Entries(since)) table.Add(entry);
+            foreach (UsageSum sum in Sums(since, by)) table.Add(sum);
         }
-        catch (SqliteException damaged)
+        catch (Exception damaged) when (damaged is SqliteException or NewerLedgerException)
         {
             return (null, OwnErrors.Internal() with { Message = $"The ledger cannot be read: {damaged.Message}" });
         }
@@ -46,11 +46,9 @@ internal sealed class AdminUsage(CurrentConfiguration configuration, RequestBook
         return (json => UsageJson.Write(json, table, by, since, ledger is null ? "recent" : "ledger"), null);
     }
 
-    private IEnumerable<LedgerEntry> Entries(DateTimeOffset since)
+    private IEnumerable<UsageSum> Sums(DateTimeOffset since, ImmutableArray<string> by)
     {
-        if (ledger is null) return requests.Recent().Select(r => r.Entry).Where(e => e.Time >= since);
-        string path = Path.Combine(configuration.Snapshot.Storage.DataFolder, LedgerFile.Name);
-        // Before the first request there is no file.
-        return File.Exists(path) ? LedgerFile.Read(path, since) : [];
+        if (ledger is null) return requests.Recent().Select(r => r.Entry).Where(e => e.Time >= since).Select(UsageSum.Of);
+        return LedgerQueries.Sums(Path.Combine(configuration.Snapshot.Storage.DataFolder, LedgerFile.Name), since, by, time.LocalTimeZone);
     }
 }

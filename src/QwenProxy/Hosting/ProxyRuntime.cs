@@ -39,7 +39,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         if (snapshot.Storage.DataFolder.Length > 0)
         {
             _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
-            Ledger = new LedgerWriter(snapshot.Storage.DataFolder, time, Instruments.Logger);
+            Ledger = new LedgerWriter(snapshot.Storage.DataFolder, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
         }
 
         Readiness = new Readiness(_configuration, Drain, Router);
@@ -107,7 +107,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         RequestSettlement settlement = new(Requests, Ledger, Instruments);
         RequestLifecycle lifecycle = new(_configuration, Drain, Instruments, Router, Upstreams, Prior, settlement);
         AdminUsage usage = new(_configuration, Requests, Ledger, Instruments.Time);
-        AdminEndpoints admin = new(_configuration, Status, usage, Requests, Models, Router);
+        AdminRequestList list = new(_configuration, Requests, Ledger, Instruments.Time);
+        AdminEndpoints admin = new(_configuration, Status, usage, Requests, list, Models, Router);
         OpenAIChatClient chat = new();
         return new Doors
         {

@@ -5,46 +5,44 @@ using QwenProxy.Credentials;
 namespace QwenProxy.Ledger;
 
 /// <summary>
-/// The ledger's SQLite file: one row per settled request. Times are milliseconds since 1970 in UTC. Write-ahead logging lets <c>usage</c> read while
-/// the proxy writes, and two proxies share one file.
+/// The ledger's SQLite file: one row per settled request, and their sums by hour and by day. Times are milliseconds since 1970 in UTC, costs are
+/// billionths of a dollar. Write-ahead logging lets others read while the proxy writes, and two proxies share one file.
 /// </summary>
 internal static class LedgerFile
 {
     public const string Name = "ledger.db";
 
-    /// <summary>Rows older than this are dropped when the file is opened for writing, so that it does not grow for ever.</summary>
-    public static readonly TimeSpan Kept = TimeSpan.FromDays(400);
-
-    private const string Schema = """
-        PRAGMA journal_mode = WAL;
-        PRAGMA synchronous = NORMAL;
-        CREATE TABLE IF NOT EXISTS requests (
-            time INTEGER NOT NULL, id TEXT NOT NULL, dialect TEXT NOT NULL, client TEXT, asked TEXT NOT NULL, served TEXT, account TEXT,
-            input INTEGER, output INTEGER, cached INTEGER, cache_written INTEGER, reasoning INTEGER,
-            attempts INTEGER NOT NULL, resumes INTEGER NOT NULL, status INTEGER NOT NULL, ending TEXT NOT NULL, duration_ms REAL NOT NULL, ttfb_ms REAL);
-        CREATE INDEX IF NOT EXISTS requests_time ON requests (time);
-        """;
-
     private const string Insert = """
-        INSERT INTO requests VALUES ($time, $id, $dialect, $client, $asked, $served, $account, $input, $output, $cached, $written, $reasoning,
-            $attempts, $resumes, $status, $ending, $duration, $ttfb)
+        INSERT INTO requests (time, id, dialect, client, asked, served, account, input, output, cached, cache_written, reasoning,
+            attempts, resumes, status, ending, duration_ms, ttfb_ms, source, code, tried, cost_nano, offset_minutes)
+        VALUES ($time, $id, $dialect, $client, $asked, $served, $account, $input, $output, $cached, $written, $reasoning,
+            $attempts, $resumes, $status, $ending, $duration, $ttfb, $source, $code, $tried, $cost, $offset)
         """;
 
-    /// <summary>Opens for writing; creates folder, file and table where they are missing.</summary>
-    public static SqliteConnection OpenForWriting(string path, DateTimeOffset now)
+    private const string Adding = """
+        DO UPDATE SET
+            requests = requests + excluded.requests, failed = failed + excluded.failed, input = input + excluded.input, output = output + excluded.output,
+            cached = cached + excluded.cached, cache_written = cache_written + excluded.cache_written, reasoning = reasoning + excluded.reasoning,
+            cost_nano = COALESCE(cost_nano + excluded.cost_nano, cost_nano, excluded.cost_nano);
+        """;
+
+    private const string AddToSums = $"""
+        INSERT INTO hours {LedgerSchema.SelectHours} WHERE rowid >= $first {LedgerSchema.GroupByHour} ON CONFLICT (hour, day, model, account, client) {Adding}
+        INSERT INTO days {LedgerSchema.SelectDays} WHERE rowid >= $first {LedgerSchema.GroupByDay} ON CONFLICT (day, model, account, client) {Adding}
+        """;
+
+    /// <summary>Opens for writing; creates folder, file and tables where they are missing, and brings those of an older version forward.</summary>
+    public static SqliteConnection OpenForWriting(string path)
     {
         DurableFiles disk = new();
         disk.EnsureFolder(Path.GetDirectoryName(path)!, ours: true);
         // SQLite would create the file readable to all; its own side files take over the mode of this one.
         if (disk.Stamp(path) is null) disk.WriteNew(path, default);
-        SqliteConnection connection = Open(path, SqliteOpenMode.ReadWrite);
+        SqliteConnection connection = Open(path);
         try
         {
-            Execute(connection, Schema);
-            using SqliteCommand prune = connection.CreateCommand();
-            prune.CommandText = "DELETE FROM requests WHERE time < $before";
-            prune.Parameters.AddWithValue("$before", (now - Kept).ToUnixTimeMilliseconds());
-            prune.ExecuteNonQuery();
+            LedgerSchema.Execute(connection, "PRAGMA synchronous = NORMAL");
+            LedgerPruning.PrepareToShrink(connection);
             return connection;
         }
         catch
@@ -54,47 +52,47 @@ internal static class LedgerFile
         }
     }
 
-    /// <summary>Writes a batch whole or not at all.</summary>
-    public static void Write(SqliteConnection connection, IReadOnlyList<LedgerEntry> entries)
+    /// <summary>Opens a file that exists, for a command or a page. It is brought forward first, since old and new rows are read alike.</summary>
+    public static SqliteConnection Open(string path)
+    {
+        SqliteConnectionStringBuilder settings = new() { DataSource = path, Mode = SqliteOpenMode.ReadWrite, Pooling = false, DefaultTimeout = 5 };
+        SqliteConnection connection = new(settings.ConnectionString);
+        try
+        {
+            connection.Open();
+            LedgerSchema.BringForward(connection);
+            return connection;
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes a batch and its sums, whole or not at all. Days and hours are those of <paramref name="zone"/>.</summary>
+    public static void Write(SqliteConnection connection, IReadOnlyList<LedgerEntry> entries, TimeZoneInfo zone)
     {
         using SqliteTransaction transaction = connection.BeginTransaction();
         using SqliteCommand insert = connection.CreateCommand();
         insert.Transaction = transaction;
         insert.CommandText = Insert;
+        long? first = null;
         foreach (LedgerEntry entry in entries)
         {
             insert.Parameters.Clear();
             Bind(insert.Parameters, entry);
+            insert.Parameters.AddWithValue("$offset", (long)zone.GetUtcOffset(entry.Time).TotalMinutes);
             insert.ExecuteNonQuery();
+            first ??= LedgerSchema.Number(connection, "SELECT last_insert_rowid()");
         }
 
+        using SqliteCommand sum = connection.CreateCommand();
+        sum.Transaction = transaction;
+        sum.CommandText = AddToSums;
+        sum.Parameters.AddWithValue("$first", first ?? long.MaxValue);
+        sum.ExecuteNonQuery();
         transaction.Commit();
-    }
-
-    /// <summary>The rows since a moment, one by one, oldest first.</summary>
-    public static IEnumerable<LedgerEntry> Read(string path, DateTimeOffset? since)
-    {
-        using SqliteConnection connection = Open(path, SqliteOpenMode.ReadWrite);
-        using SqliteCommand query = connection.CreateCommand();
-        query.CommandText = "SELECT * FROM requests WHERE time >= $since ORDER BY time";
-        query.Parameters.AddWithValue("$since", since?.ToUnixTimeMilliseconds() ?? long.MinValue);
-        using SqliteDataReader row = query.ExecuteReader();
-        while (row.Read()) yield return EntryOf(row);
-    }
-
-    private static SqliteConnection Open(string path, SqliteOpenMode mode)
-    {
-        SqliteConnectionStringBuilder settings = new() { DataSource = path, Mode = mode, Pooling = false, DefaultTimeout = 5 };
-        SqliteConnection connection = new(settings.ConnectionString);
-        connection.Open();
-        return connection;
-    }
-
-    private static void Execute(SqliteConnection connection, string sql)
-    {
-        using SqliteCommand command = connection.CreateCommand();
-        command.CommandText = sql;
-        command.ExecuteNonQuery();
     }
 
     private static void Bind(SqliteParameterCollection to, LedgerEntry entry)
@@ -117,27 +115,11 @@ internal static class LedgerFile
         to.AddWithValue("$ending", entry.End);
         to.AddWithValue("$duration", entry.Duration.TotalMilliseconds);
         to.AddWithValue("$ttfb", Of(entry.FirstByte?.TotalMilliseconds));
+        to.AddWithValue("$source", Of(entry.Source));
+        to.AddWithValue("$code", Of(entry.Code));
+        to.AddWithValue("$tried", Of(entry.Tried));
+        to.AddWithValue("$cost", Of(LedgerSchema.Nano(entry.Cost)));
     }
-
-    private static LedgerEntry EntryOf(SqliteDataReader row) => new()
-    {
-        Time = DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(0)),
-        RequestId = row.GetString(1),
-        Dialect = row.GetString(2),
-        Client = Text(row, 3),
-        AskedModel = row.GetString(4),
-        ServedModel = Text(row, 5),
-        Account = Text(row, 6),
-        Tokens = row.IsDBNull(7) ? null : new TokenCounts(row.GetInt64(7), row.GetInt64(8), row.GetInt64(9), row.GetInt64(10), row.GetInt64(11)),
-        Attempts = row.GetInt32(12),
-        Resumes = row.GetInt32(13),
-        Status = row.GetInt32(14),
-        End = row.GetString(15),
-        Duration = TimeSpan.FromMilliseconds(row.GetDouble(16)),
-        FirstByte = row.IsDBNull(17) ? null : TimeSpan.FromMilliseconds(row.GetDouble(17)),
-    };
-
-    private static string? Text(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 
     private static object Of<T>(T? value) => value is null ? DBNull.Value : value;
 }

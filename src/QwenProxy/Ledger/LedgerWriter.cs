@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Core.Ledger;
+using QwenProxy.Observability;
 
 namespace QwenProxy.Ledger;
 
@@ -14,20 +15,29 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     private const int QueueLength = 8192;
     private const int MaxBatch = 512;
 
+    private static readonly TimeSpan s_pruneInterval = TimeSpan.FromHours(1);
+
     private readonly string _path;
+    private readonly Func<TimeSpan> _kept;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly ProxyMetrics _metrics;
     private readonly Channel<LedgerEntry> _queue = Channel.CreateBounded<LedgerEntry>(new BoundedChannelOptions(QueueLength) { SingleReader = true });
     private readonly Lazy<Task> _writing;
     private SqliteConnection? _connection;
+    private DateTimeOffset _nextPrune;
     private long _lost;
     private bool _toldLost;
 
-    public LedgerWriter(string dataFolder, TimeProvider time, ILogger logger)
+    /// <param name="dataFolder">Where the ledger lies.</param>
+    /// <param name="kept">How long rows are kept, by the configuration in force.</param>
+    public LedgerWriter(string dataFolder, Func<TimeSpan> kept, TimeProvider time, ILogger logger, ProxyMetrics metrics)
     {
         _path = Path.Combine(dataFolder, LedgerFile.Name);
+        _kept = kept;
         _time = time;
         _logger = logger;
+        _metrics = metrics;
         _writing = new Lazy<Task>(() => Task.Run(WriteAsync));
     }
 
@@ -36,7 +46,7 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
 
     public void Add(LedgerEntry entry)
     {
-        if (!_queue.Writer.TryWrite(entry)) Interlocked.Increment(ref _lost);
+        if (!_queue.Writer.TryWrite(entry)) Lose(1);
         _ = _writing.Value;
     }
 
@@ -72,20 +82,52 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     {
         try
         {
-            _connection ??= LedgerFile.OpenForWriting(_path, _time.GetUtcNow());
-            LedgerFile.Write(_connection, batch);
+            _connection ??= LedgerFile.OpenForWriting(_path);
+            LedgerFile.Write(_connection, batch, _time.LocalTimeZone);
             _toldLost = false;
         }
-        catch (Exception failure) when (failure is SqliteException or IOException or UnauthorizedAccessException)
+        catch (Exception failure) when (IsOfTheDisk(failure))
         {
-            Interlocked.Add(ref _lost, batch.Count);
-            if (!_toldLost) LogLost(_logger, _path, Lost, failure.Message);
-            _toldLost = true;
-            // The next batch opens the file anew: somebody may have moved it away or made room.
-            _connection?.Dispose();
-            _connection = null;
+            Lose(batch.Count);
+            Tell(failure);
+            return;
+        }
+
+        Prune();
+    }
+
+    /// <summary>Old rows go once an hour, behind the requests. What could not go now goes an hour later.</summary>
+    private void Prune()
+    {
+        DateTimeOffset now = _time.GetUtcNow();
+        if (now < _nextPrune) return;
+        _nextPrune = now + s_pruneInterval;
+        try
+        {
+            LedgerPruning.Prune(_connection!, now - _kept());
+        }
+        catch (Exception failure) when (IsOfTheDisk(failure))
+        {
+            Tell(failure);
         }
     }
+
+    private void Lose(int count)
+    {
+        Interlocked.Add(ref _lost, count);
+        _metrics.LedgerLost(count);
+    }
+
+    private void Tell(Exception failure)
+    {
+        if (!_toldLost) LogLost(_logger, _path, Lost, failure.Message);
+        _toldLost = true;
+        // The next batch opens the file anew: somebody may have moved it away or made room.
+        _connection?.Dispose();
+        _connection = null;
+    }
+
+    private static bool IsOfTheDisk(Exception failure) => failure is SqliteException or IOException or UnauthorizedAccessException or NewerLedgerException;
 
     [LoggerMessage(EventId = 70, Level = LogLevel.Warning, Message = "The ledger {path} cannot be written, {lost} requests are not in it: {problem}")]
     private static partial void LogLost(ILogger logger, string path, long lost, string problem);

@@ -30,6 +30,7 @@ internal sealed class ProxyMetrics : IDisposable
     private readonly Counter<long> _quirks;
     private readonly Counter<long> _translations;
     private readonly Counter<long> _refreshes;
+    private readonly Counter<long> _ledgerLost;
     private readonly UpDownCounter<long> _running;
     private readonly Histogram<double> _duration;
     private readonly Histogram<double> _firstToken;
@@ -45,6 +46,7 @@ internal sealed class ProxyMetrics : IDisposable
         _quirks = _meter.CreateCounter<long>("qwen_proxy.quirks.applied", "{request}", "Requests changed for an upstream's sake, by rule.");
         _translations = _meter.CreateCounter<long>("qwen_proxy.translation.notes", "{note}", "What translating a request left out or changed, by kind.");
         _refreshes = _meter.CreateCounter<long>("qwen_proxy.credential.refreshes", "{refresh}", "Token refreshes by account and outcome.");
+        _ledgerLost = _meter.CreateCounter<long>("qwen_proxy.ledger.lost", "{request}", "Requests that could not be written to the ledger.");
         _running = _meter.CreateUpDownCounter<long>("qwen_proxy.requests.running", "{request}", "Requests running now.");
         _duration = _meter.CreateHistogram("gen_ai.server.request.duration", "s", "Whole duration of a request.", null, Buckets(Seconds));
         _firstToken = _meter.CreateHistogram("gen_ai.server.time_to_first_token", "s", "From the request to the first byte of its answer.", null, Buckets(Seconds));
@@ -93,6 +95,8 @@ internal sealed class ProxyMetrics : IDisposable
 
     /// <param name="note">What a translation noted, such as <c>dropped tool:web_search</c>. Names after the colon are the client's and no label.</param>
     public void TranslationNoted(string note) => _translations.Add(1, new KeyValuePair<string, object?>("kind", note.Split(':')[0]));
+
+    public void LedgerLost(int requests) => _ledgerLost.Add(requests);
 
     public void Refreshed(string account, string outcome) => _refreshes.Add(1, new TagList { { "account", account }, { "outcome", outcome } });
 

@@ -26,6 +26,12 @@ internal sealed record SettledRequest(LedgerEntry Entry, string Method, string P
     /// <summary>What repair changed, by rule; decisions that changed nothing are not among them.</summary>
     public ImmutableArray<RepairCount> Repairs { get; init; } = [];
 
+    /// <summary>What the client was told, shortened; null for a complete answer.</summary>
+    public string? Reason { get; init; }
+
+    /// <summary>One line that tells a person what to do about it; null where none is known.</summary>
+    public string? Fix { get; init; }
+
     public double? FirstByteMs => Entry.FirstByte is { } first ? Math.Round(first.TotalMilliseconds, 1) : null;
 
     public double DurationMs => Math.Round(Entry.Duration.TotalMilliseconds, 1);

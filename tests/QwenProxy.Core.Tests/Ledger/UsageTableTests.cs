@@ -11,10 +11,10 @@ public sealed class UsageTableTests
     public void Entries_AreSummedByTheirKeys()
     {
         UsageTable table = new(["model", "client"], TimeZoneInfo.Utc);
-        table.Add(Entry("qwen3.7-max", "alice", new TokenCounts(10, 2)));
-        table.Add(Entry("qwen3.7-max", "alice", new TokenCounts(5, 1), "cut"));
-        table.Add(Entry("qwen3.7-max", null, null));
-        table.Add(Entry("other", "alice", new TokenCounts(1, 1)));
+        table.Add(UsageSum.Of(Entry("qwen3.7-max", "alice", new TokenCounts(10, 2))));
+        table.Add(UsageSum.Of(Entry("qwen3.7-max", "alice", new TokenCounts(5, 1), "cut")));
+        table.Add(UsageSum.Of(Entry("qwen3.7-max", null, null)));
+        table.Add(UsageSum.Of(Entry("other", "alice", new TokenCounts(1, 1))));
         Assert.Equal(["other alice 1 0 1", "qwen3.7-max - 1 0 0", "qwen3.7-max alice 2 1 15"], table.Lines.Select(l => $"{l.Keys[0]} {l.Keys[1]} {l.Requests} {l.Failed} {l.Tokens.Input}"));
         Assert.Equal(new TokenCounts(16, 4), table.Total.Tokens);
         Assert.Equal(4, table.Total.Requests);
@@ -24,8 +24,8 @@ public sealed class UsageTableTests
     public void Day_IsThatOfTheZone()
     {
         UsageTable table = new(["day"], East);
-        table.Add(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 15, 59, 0, TimeSpan.Zero) });
-        table.Add(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 16, 0, 0, TimeSpan.Zero) });
+        table.Add(UsageSum.Of(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 15, 59, 0, TimeSpan.Zero) }));
+        table.Add(UsageSum.Of(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 16, 0, 0, TimeSpan.Zero) }));
         Assert.Equal(["2026-03-10", "2026-03-11"], table.Lines.Select(l => l.Keys[0]));
     }
 
@@ -33,9 +33,9 @@ public sealed class UsageTableTests
     public void Hour_IsThatOfTheZone()
     {
         UsageTable table = new(["hour"], East);
-        table.Add(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 15, 59, 59, TimeSpan.Zero) });
-        table.Add(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 16, 0, 0, TimeSpan.Zero) });
-        table.Add(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 16, 59, 0, TimeSpan.Zero) });
+        table.Add(UsageSum.Of(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 15, 59, 59, TimeSpan.Zero) }));
+        table.Add(UsageSum.Of(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 16, 0, 0, TimeSpan.Zero) }));
+        table.Add(UsageSum.Of(Entry("m", null, null) with { Time = new DateTimeOffset(2026, 3, 10, 16, 59, 0, TimeSpan.Zero) }));
         Assert.Equal(["2026-03-10 23:00 1", "2026-03-11 00:00 2"], table.Lines.Select(l => $"{l.Keys[0]} {l.Requests}"));
     }
 
@@ -43,13 +43,13 @@ public sealed class UsageTableTests
     public void Cost_FollowsTheTierAndTheCache()
     {
         // 2.50 and 7.50 USD per million; cached input at a fifth, or at a tenth when the explicit cache was written to, which costs 125 %.
-        Assert.Equal(10m, UsageTable.CostOf(Entry("qwen3.7-max", null, new TokenCounts(1_000_000, 1_000_000))));
-        Assert.Equal(0.5m, UsageTable.CostOf(Entry("qwen3.7-max", null, new TokenCounts(1_000_000, 0, Cached: 1_000_000))));
-        Assert.Equal(1.6875m, UsageTable.CostOf(Entry("qwen3.7-max", null, new TokenCounts(1_000_000, 0, Cached: 500_000, CacheWritten: 500_000))));
-        Assert.Equal(0.4m * 0.1m, UsageTable.CostOf(Entry("qwen3.7-plus", null, new TokenCounts(100_000, 0))));
-        Assert.Equal(1.2m, UsageTable.CostOf(Entry("qwen3.7-plus", null, new TokenCounts(1_000_000, 0))));
-        Assert.Null(UsageTable.CostOf(Entry("no-such-model", null, new TokenCounts(1, 1))));
-        Assert.Null(UsageTable.CostOf(Entry("qwen3.7-max", null, null)));
+        Assert.Equal(10m, UsageTable.CostOf("qwen3.7-max", new TokenCounts(1_000_000, 1_000_000)));
+        Assert.Equal(0.5m, UsageTable.CostOf("qwen3.7-max", new TokenCounts(1_000_000, 0, Cached: 1_000_000)));
+        Assert.Equal(1.6875m, UsageTable.CostOf("qwen3.7-max", new TokenCounts(1_000_000, 0, Cached: 500_000, CacheWritten: 500_000)));
+        Assert.Equal(0.4m * 0.1m, UsageTable.CostOf("qwen3.7-plus", new TokenCounts(100_000, 0)));
+        Assert.Equal(1.2m, UsageTable.CostOf("qwen3.7-plus", new TokenCounts(1_000_000, 0)));
+        Assert.Null(UsageTable.CostOf("no-such-model", new TokenCounts(1, 1)));
+        Assert.Null(UsageTable.CostOf("qwen3.7-max", null));
     }
 
     [Theory]

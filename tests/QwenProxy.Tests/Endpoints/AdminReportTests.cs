@@ -152,9 +152,9 @@ public sealed class AdminReportTests
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
         await using RunningProxy proxy = await RunningProxy.StartAsync(new Uri("http://127.0.0.1:9/v1"), s => s with { Storage = new StorageSnapshot { DataFolder = data } });
         Assert.Equal(0, (await GetAsync(proxy, "/admin/usage")).GetProperty("total").GetProperty("requests").GetInt32());
-        using (Microsoft.Data.Sqlite.SqliteConnection file = LedgerFile.OpenForWriting(Path.Combine(data, LedgerFile.Name), now))
+        using (Microsoft.Data.Sqlite.SqliteConnection file = LedgerFile.OpenForWriting(Path.Combine(data, LedgerFile.Name)))
         {
-            LedgerFile.Write(file, [Entry(now.AddDays(-3), 1000), Entry(now.AddMinutes(-1), 20), Entry(now.AddMinutes(-1), 3)]);
+            LedgerFile.Write(file, [Entry(now.AddDays(-3), 1000), Entry(now.AddMinutes(-1), 20), Entry(now.AddMinutes(-1), 3)], TimeZoneInfo.Local);
         }
 
         JsonElement day = await GetAsync(proxy, "/admin/usage");

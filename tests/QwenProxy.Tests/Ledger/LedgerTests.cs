@@ -5,6 +5,7 @@ using QwenProxy.Configuration;
 using QwenProxy.Console;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Ledger;
+using QwenProxy.Observability;
 using QwenProxy.Testing;
 using QwenProxy.Tests.Configuration;
 using QwenProxy.Tests.Support;
@@ -13,6 +14,8 @@ namespace QwenProxy.Tests.Ledger;
 
 public sealed class LedgerTests : IDisposable
 {
+    private static readonly TimeSpan s_kept = TimeSpan.FromDays(400);
+
     private readonly ConfigFolder _folder = new();
     private readonly StringWriter _out = new(CultureInfo.InvariantCulture);
     private readonly StringWriter _error = new(CultureInfo.InvariantCulture);
@@ -56,7 +59,7 @@ public sealed class LedgerTests : IDisposable
             });
         }
 
-        LedgerEntry[] entries = [.. LedgerFile.Read(FilePath, null)];
+        LedgerEntry[] entries = [.. LedgerQueries.Read(FilePath, null)];
         Assert.Equal(requests, entries.Length);
         Assert.Equal(requests, entries.Select(e => e.RequestId).Distinct().Count());
         Assert.Equal(input, entries.Sum(e => e.Tokens?.Input ?? 0));
@@ -78,13 +81,17 @@ public sealed class LedgerTests : IDisposable
             Attempts = 2,
             Resumes = 1,
             Status = 200,
+            Source = "upstream",
+            Code = "some_code",
+            Tried = "plan 401 invalid_key",
+            Cost = 0.000000123m,
             Duration = TimeSpan.FromMilliseconds(12.5),
             FirstByte = TimeSpan.FromMilliseconds(2.25),
         };
         LedgerEntry bare = Entry(full.Time.AddSeconds(1)) with { End = "client_gone", Status = 499 };
         await WriteAsync(full, bare);
-        Assert.Equal([full, bare], LedgerFile.Read(FilePath, null));
-        Assert.Equal([bare], LedgerFile.Read(FilePath, full.Time.AddMilliseconds(1)));
+        Assert.Equal([full, bare], LedgerQueries.Read(FilePath, null));
+        Assert.Equal([bare], LedgerQueries.Read(FilePath, full.Time.AddMilliseconds(1)));
     }
 
     [Fact]
@@ -94,9 +101,9 @@ public sealed class LedgerTests : IDisposable
         // What a killed process leaves behind: the main file with its write-ahead log beside it, neither of them tidied up.
         string copy = Path.Combine(_folder.Work, "copy");
         Directory.CreateDirectory(copy);
-        using (Microsoft.Data.Sqlite.SqliteConnection open = LedgerFile.OpenForWriting(FilePath, now))
+        using (Microsoft.Data.Sqlite.SqliteConnection open = LedgerFile.OpenForWriting(FilePath))
         {
-            LedgerFile.Write(open, [Entry(now)]);
+            LedgerFile.Write(open, [Entry(now)], TimeZoneInfo.Utc);
             foreach (string file in Directory.GetFiles(Data).Where(f => !f.EndsWith("-shm", StringComparison.Ordinal))) File.Copy(file, Path.Combine(copy, Path.GetFileName(file)));
         }
 
@@ -104,16 +111,17 @@ public sealed class LedgerTests : IDisposable
         Directory.Delete(Data, recursive: true);
         Directory.Move(copy, Data);
         await WriteAsync(Entry(now.AddSeconds(1)));
-        Assert.Equal(2, LedgerFile.Read(FilePath, null).Count());
+        Assert.Equal(2, LedgerQueries.Read(FilePath, null).Count());
     }
 
     [Fact]
-    public async Task RowsOlderThanKept_AreDroppedWhenTheFileIsOpened()
+    public async Task RowsOlderThanKept_AreDroppedBehindTheNextWrite()
     {
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
-        await WriteAsync(Entry(now - LedgerFile.Kept - TimeSpan.FromDays(1)), Entry(now));
+        await WriteAsync(Entry(now - s_kept - TimeSpan.FromDays(1)), Entry(now));
         await WriteAsync(Entry(now));
-        Assert.Equal(2, LedgerFile.Read(FilePath, null).Count());
+        Assert.Equal(2, LedgerQueries.Read(FilePath, null).Count());
+        Assert.Equal(2, Assert.Single(LedgerQueries.Sums(FilePath, null, [], TimeZoneInfo.Utc)).Requests);
     }
 
     [Fact]
@@ -122,13 +130,15 @@ public sealed class LedgerTests : IDisposable
         await File.WriteAllTextAsync(Data, "", TestContext.Current.CancellationToken);
         LogBook log = new();
         using ILoggerFactory loggers = LoggerFactory.Create(b => b.AddProvider(log));
-        LedgerWriter writer = new(Data, TimeProvider.System, loggers.CreateLogger("t"));
+        using ProxyMetrics metrics = new();
+        LedgerWriter writer = new(Data, () => s_kept, TimeProvider.System, loggers.CreateLogger("t"), metrics);
         await using (writer)
         {
             for (int i = 0; i < 3; i++) writer.Add(Entry(TimeProvider.System.GetUtcNow()));
         }
 
         Assert.Equal(3, writer.Lost);
+        Assert.Contains("qwen_proxy_ledger_lost_total 3\n", System.Text.Encoding.UTF8.GetString(metrics.WritePrometheus()), StringComparison.Ordinal);
         Assert.Single(log.At(LogLevel.Warning));
     }
 
@@ -193,7 +203,7 @@ public sealed class LedgerTests : IDisposable
         return
         [
             Entry(now.AddDays(-1)) with { AskedModel = "qwen3.7-max", ServedModel = "qwen3.7-max", Client = "alice", End = "cut" },
-            Entry(now) with { AskedModel = "qwen3.7-max", ServedModel = "qwen3.7-max", Tokens = new TokenCounts(1_000_000, 0) },
+            Entry(now) with { AskedModel = "qwen3.7-max", ServedModel = "qwen3.7-max", Tokens = new TokenCounts(1_000_000, 0), Cost = 2.5m },
         ];
     }
 
@@ -212,7 +222,8 @@ public sealed class LedgerTests : IDisposable
     private async Task WriteAsync(params LedgerEntry[] entries)
     {
         using ILoggerFactory loggers = LoggerFactory.Create(_ => { });
-        await using LedgerWriter writer = new(Data, new FakeClock(TimeProvider.System.GetUtcNow()), loggers.CreateLogger("t"));
+        using ProxyMetrics metrics = new();
+        await using LedgerWriter writer = new(Data, () => s_kept, new FakeClock(TimeProvider.System.GetUtcNow()), loggers.CreateLogger("t"), metrics);
         foreach (LedgerEntry entry in entries) writer.Add(entry);
     }
 

@@ -13,6 +13,8 @@ namespace QwenProxy.Proxying.Settlement;
 /// <summary>Settle: the last phase, reached once by every request. One log line, the metrics, the ledger, the list of recent requests.</summary>
 internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, Instruments instruments)
 {
+    private const int MaxReasonLength = 600;
+
     /// <summary>Counts a request in, which <see cref="Settle"/> counts out.</summary>
     public void Begin(Exchange exchange)
     {
@@ -39,6 +41,7 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
     {
         HttpResponse response = exchange.Http.Response;
         ProxyError? error = exchange.Error;
+        TokenCounts? tokens = exchange.Answer is NativeAnswer native ? native.Tokens : TokenCounts.Read(exchange.Usage.Span);
         return new LedgerEntry
         {
             Time = exchange.Time.GetUtcNow(),
@@ -48,11 +51,14 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
             AskedModel = PrintableText.Of(exchange.AskedModel),
             ServedModel = exchange.ServedModel is { } served ? PrintableText.Of(served) : null,
             Account = exchange.Account,
-            Tokens = exchange.Answer is NativeAnswer native ? native.Tokens : TokenCounts.Read(exchange.Usage.Span),
+            Tokens = tokens,
+            Cost = UsageTable.CostOf(exchange.ServedModel, tokens),
             Attempts = exchange.Attempts,
             Resumes = exchange.Resumes,
             Status = error is { Kind: FaultKind.ClientGone } ? 499 : response.HasStarted || error is null ? response.StatusCode : error.Status,
             End = error is null ? "complete" : Snake(error.Kind),
+            Source = error?.Source.ToString().ToLowerInvariant(),
+            Code = error?.Code is { } code ? PrintableText.Of(code) : null,
             Duration = exchange.Time.GetElapsedTime(exchange.StartedAt),
             FirstByte = exchange.FirstByteAt == 0 ? null : exchange.Time.GetElapsedTime(exchange.StartedAt, exchange.FirstByteAt),
         };
@@ -65,6 +71,8 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         return new SettledRequest(entry, http.Request.Method, exchange.Path, address, PrintableText.Of(http.Request.Headers.UserAgent.ToString()), exchange.IsStreaming)
         {
             Native = exchange.Answer is NativeAnswer,
+            Reason = exchange.Error is { } error ? PrintableText.Of(error.Message, MaxReasonLength) : null,
+            Fix = exchange.Error?.Fix,
             RequestBytes = exchange.Body.Length,
             ResponseBytes = exchange.Output.Written,
             UpstreamBytes = exchange.UpstreamBytes,
