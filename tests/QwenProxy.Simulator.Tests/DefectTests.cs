@@ -46,6 +46,13 @@ public sealed class DefectTests
         Assert.True(calls.Calls[0].Arguments.Length > meant[0].Arguments.Length);
     }
 
+    [Theory]
+    [InlineData("block=2", "The", " Weight of W", "The", " Weight of W", "ords is h", "ere")]
+    [InlineData("block=0", "The", " Weight of W", "The", " Weight of W", "ords is h", "ere")]
+    [InlineData("block=1", "The", " Weight of W", " Weight of W", "ords is h", "ere")]
+    public async Task StutterIds_BlockComesAgain(string block, params string[] deltas) =>
+        Assert.Equal(deltas, await DeltasAsync($"text?say={Text}&with=stutter-ids&after=3&{block}"));
+
     [Fact]
     public async Task StandingCounters_MarkTheRestatedDelta()
     {

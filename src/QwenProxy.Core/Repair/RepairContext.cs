@@ -21,9 +21,6 @@ public enum StutterStanding : byte
 
     /// <summary>Some streams were proven to restate their text.</summary>
     Seen,
-
-    /// <summary>Most streams were.</summary>
-    Usual,
 }
 
 /// <summary>What the stages of one stream may know: the request, the upstream's habits, the limits, and where to report.</summary>

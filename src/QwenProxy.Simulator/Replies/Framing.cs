@@ -25,6 +25,12 @@ internal sealed record Framing
     /// <summary>The lines <c>id:</c>, <c>event:result</c> and <c>:HTTP_STATUS/200</c> of the native API before each event.</summary>
     public bool NativeLines { get; init; }
 
+    /// <summary>After how many events a block of the last <see cref="BlockEvents"/> comes again, ids and all; 0 for never.</summary>
+    public int BlockAfter { get; init; }
+
+    /// <summary>0 for all so far, as after a reconnect.</summary>
+    public int BlockEvents { get; init; }
+
     public List<ReadOnlyMemory<byte>> Frame(IReadOnlyList<EventData> events)
     {
         List<ReadOnlyMemory<byte>> frames = new(events.Count);
@@ -42,6 +48,8 @@ internal sealed record Framing
             frames.Add(bytes.Span.ToArray());
         }
 
+        int block = BlockEvents > 0 ? Math.Min(BlockEvents, BlockAfter) : BlockAfter;
+        if (BlockAfter < frames.Count) frames.InsertRange(BlockAfter, frames.GetRange(BlockAfter - block, block));
         return frames;
     }
 

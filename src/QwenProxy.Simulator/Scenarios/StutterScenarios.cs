@@ -25,6 +25,10 @@ internal static class StutterScenarios
         New("stutter-s7", "the reasoning is cumulative", (d, _) => Prefixes(d, 0, int.MaxValue), Channel.Reasoning, c => AnswerBook.Thinking(c.Call)),
         New("stutter-s8", "the arguments of tool calls are cumulative", (d, _) => Prefixes(d, 0, int.MaxValue), Channel.Arguments,
             c => AnswerBook.Tools(c.Call, c.Spec.Number("calls", 1), false, "")),
+        new("stutter-ids", Group, "events with ids; after `after=` (6) events the last `block=` (3) come again, with `block=0` all so far")
+        {
+            Framing = s => new Framing { NativeLines = true, BlockAfter = Math.Max(0, s.Number("after", 6)), BlockEvents = s.Number("block", 3) },
+        },
     ];
 
     private enum Channel

@@ -5,22 +5,22 @@ namespace QwenProxy.Core.Repair.Stutter;
 
 /// <summary>What one event's transport says about restatement (evidence E2 and E3).</summary>
 /// <param name="Marked">The event has the key order that this profile's serialiser gives a first event.</param>
-/// <param name="FrameRepeated">The event before it has the same SSE id and the same bytes.</param>
-/// <param name="FrameMoved">The id differs from the event before it.</param>
-/// <param name="IdsCount">Ids were seen to change, and never stood for two different events: a repeated frame is proven to be a repetition.</param>
+/// <param name="FrameRepeated">An earlier event has the same SSE id and the same bytes, and no id ever stood for two different events.</param>
+/// <param name="FrameNew">The id was not seen before, and no id ever stood for two different events.</param>
+/// <param name="IdsChange">At least two ids were seen.</param>
+/// <param name="IdsCount">So many that a repeated frame is proven to be a repetition. With fewer the ids may stand for kinds of events.</param>
 /// <param name="UsageStood">The running token counter is where it was at the text before.</param>
 /// <param name="UsageMoved">The counter moved.</param>
 /// <param name="UsageCounts">The counter was seen to move with text: standing still is proof.</param>
 internal readonly record struct EventMarks(
-    bool Marked, bool FrameRepeated, bool FrameMoved, bool IdsCount, bool UsageStood, bool UsageMoved, bool UsageCounts);
+    bool Marked, bool FrameRepeated, bool FrameNew, bool IdsChange, bool IdsCount, bool UsageStood, bool UsageMoved, bool UsageCounts);
 
 /// <summary>Follows SSE ids and running usage counters through a stream. It costs nothing where an upstream sends neither.</summary>
 internal struct EventClock
 {
-    private TextHash _id;
-    private TextHash _frame;
-    private bool _hasId;
-    private bool _idsChange;
+    private const int EnoughIds = 3;
+
+    private SeenFrames? _seen;
     private bool _idReused;
     private long _tokens;
     private bool _tokensMove;
@@ -32,8 +32,8 @@ internal struct EventClock
 
     public EventMarks Read(ChatEvent e, bool hasText)
     {
-        bool repeated = false, moved = false;
-        if (!e.FrameId.IsEmpty) ReadId(e, out repeated, out moved);
+        FrameSight sight = FrameSight.NoId;
+        if (!e.FrameId.IsEmpty && !_idReused) sight = ReadId(e);
         bool stood = false, advanced = false;
         if (!e.Usage.IsEmpty && CompletionTokensOf(e) is >= 0 and long now)
         {
@@ -47,18 +47,22 @@ internal struct EventClock
             }
         }
 
-        return new EventMarks(e.FinishReasonFirst, repeated, moved, _idsChange && !_idReused, stood, advanced, _tokensMove);
+        int ids = _seen?.Count ?? 0;
+        return new EventMarks(
+            e.FinishReasonFirst, sight == FrameSight.Again, sight == FrameSight.New, ids > 1, ids >= EnoughIds, stood, advanced, _tokensMove);
     }
 
-    private void ReadId(ChatEvent e, out bool repeated, out bool moved)
+    public readonly void Release() => _seen?.Release();
+
+    /// <summary>One id for two events: ids say nothing in this stream, and need not be kept.</summary>
+    private FrameSight ReadId(ChatEvent e)
     {
-        TextHash id = TextHash.Of(e.FrameId.Span), frame = TextHash.Of(e.Data.Span);
-        bool sameId = _hasId && id.Is(_id);
-        repeated = sameId && frame.Is(_frame);
-        moved = _hasId && !sameId;
-        _idsChange |= moved;
-        _idReused |= sameId && !repeated;
-        (_id, _frame, _hasId) = (id, frame, true);
+        _seen ??= new SeenFrames();
+        FrameSight sight = _seen.See(e.FrameId.Span, e.Data.Span);
+        if (sight != FrameSight.Reused) return sight;
+        _idReused = true;
+        _seen.Release();
+        return sight;
     }
 
     private static long CompletionTokensOf(ChatEvent e)

@@ -1,5 +1,4 @@
 using QwenProxy.Core.Events;
-using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Repair.Stutter;
 
@@ -10,23 +9,15 @@ namespace QwenProxy.Core.Repair.Stutter;
 /// </summary>
 internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, int key, string name) : IDisposable
 {
-    private const int LateEntryBytes = 32;
-    private const int MostHeld = 3;
-
-    /// <summary>The text so far in the restating reading; given back once the channel passes through.</summary>
-    private readonly PooledBytes _text = new(256);
-    private readonly List<HeldPart> _held = new(MostHeld);
+    private readonly SaidText _said = new();
+    private readonly HeldParts _held = new(run, name);
     private StutterEvidence _evidence;
-    private TextHash _all;
     private StutterState _state;
-    private int _heldBytes;
     private bool _inRun;
     private bool _firstMarked;
     private bool _bodySeen;
-    private HeldProof _proof;
     private bool _mayHold = true;
     private bool _isLate;
-    private bool _lateClosed;
 
     public int Choice => choice;
 
@@ -39,9 +30,12 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     /// <summary>The tool call's id, to tell a new call on the same index from the old one.</summary>
     public byte[] ToolId { get; set; } = [];
 
+    /// <summary>The tool call's name, likewise.</summary>
+    public byte[] ToolName { get; set; } = [];
+
     public bool IsHolding => _held.Count > 0;
 
-    public bool HasText => _all.Length > 0;
+    public bool HasText => _said.Any;
 
     public bool WasProven { get; private set; }
 
@@ -51,8 +45,10 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     /// <summary>Refuted before anything was proven or left open.</summary>
     public bool WasClean { get; private set; }
 
-    /// <summary>Arguments are of no use before they are whole: JSON may take until the end of the call to decide, within the byte limit.</summary>
-    public bool MayWaitLong => kind == PartKind.ToolCall && _evidence.OracleOpen;
+    /// <summary>JSON is of no use before it is whole: it may take until the end of the call or answer to decide, within the byte limit.</summary>
+    public bool MayWaitLong => _evidence.OracleOpen;
+
+    private bool IsHelped => WasProven || run.Context.StutterStanding == StutterStanding.Seen;
 
     private bool IsJson => kind == PartKind.ToolCall || (kind == PartKind.Content && run.Context.ExpectsJson);
 
@@ -60,7 +56,7 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     public void Weigh(in EventMarks marks)
     {
         if (_held.Count == 0) return;
-        if (_proof.RuleOnNext(marks) is { } rule) Accept(rule);
+        if (_held.Proof.RuleOnNext(marks) is { } rule) Accept(rule);
     }
 
     public void Offer(int part, ReadOnlySpan<byte> text, in EventMarks marks)
@@ -72,14 +68,13 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
             case StutterState.NormalFlow:
                 PassThrough(part, text, marks);
                 break;
-            case StutterState.Initial when _all.Length == 0:
+            case StutterState.Initial when !_said.Any:
                 _firstMarked = marks.Marked;
-                _text.Write(text);
-                _all.Add(text);
+                _said.Begin(text);
                 break;
             default:
-                Relation relation = Relate(text);
-                if (relation == Relation.None) Continue(part, text);
+                Relation relation = Relations.Of(_said.Text, text);
+                if (relation == Relation.None || (relation == Relation.Shorter && _evidence.HasNew)) Continue(part, text, marks);
                 else Restate(relation, part, text, marks);
                 break;
         }
@@ -91,15 +86,15 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     public void LetGo(string rule, bool timeIsUp = false)
     {
         if (_held.Count == 0) return;
-        if (_proof.AllMarked && timeIsUp && run.Context.KeyOrderMark)
+        if (timeIsUp && _held.Proof.RuleWithoutNext(run.Context.KeyOrderMark) is { } proof)
         {
-            Accept("E3-key-order"); // The mark is proof here; waiting for an unmarked event was caution, and its time is over.
+            Accept(proof);
             return;
         }
 
         _mayHold = false;
-        Settle(proven: false, rule);
-        if (_isLate) EnterNormalFlow(default);
+        Refuse(rule);
+        if (_isLate) EnterNormalFlow();
     }
 
     /// <summary>No more text comes in this channel.</summary>
@@ -108,89 +103,96 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         if (_state == StutterState.Terminating) return;
         if (_held.Count > 0)
         {
+            bool marked = run.Context.KeyOrderMark && _held.Proof.Telling;
             if (_evidence.OnlyRestatedIsWhole) Accept("E4-json");
-            else if (_proof.AllMarked && _proof.AllTelling && run.Context.KeyOrderMark) Accept("E3-key-order");
-            else Settle(proven: false, "end");
+            else if (_held.Proof.RuleWithoutNext(marked) is { } rule) Accept(rule);
+            else Refuse("end");
         }
 
         _state = StutterState.Terminating;
-        _text.Dispose();
+        _said.Dispose();
     }
 
-    public void Dispose() => _text.Dispose();
+    public void Dispose() => _said.Dispose();
 
-    private Relation Relate(ReadOnlySpan<byte> delta)
+    /// <summary>These arguments say again what the call has said so far, and that is not a whole call yet.</summary>
+    public bool IsSaidAgainBy(ReadOnlySpan<byte> arguments)
     {
-        ReadOnlySpan<byte> text = _text.Span;
-        if (delta.Length > text.Length) return delta.StartsWith(text) ? Relation.Extends : Relation.None;
-        if (!text.StartsWith(delta)) return Relation.None;
-        return delta.Length == text.Length ? Relation.Equals : Relation.Shorter;
+        if (_said.Text.IsEmpty || Relations.Of(_said.Text, arguments) is not (Relation.Extends or Relation.Equals)) return false;
+        JsonPrefix whole = default;
+        whole.Feed(_said.Text);
+        return !whole.IsComplete;
+    }
+
+    /// <summary>The event is an earlier one that came again, and says nothing new.</summary>
+    public void Repeat(int part, int bytes)
+    {
+        Prove("E2-id");
+        run.Drop(part, bytes, "E2-id", name, _state.ToString());
     }
 
     private void PassThrough(int part, ReadOnlySpan<byte> text, in EventMarks marks)
     {
-        if (marks.FrameRepeated && marks.IdsCount)
+        if (marks.FrameRepeated && _held.Count < HeldParts.Most && HasRoom(text.Length))
         {
-            Prove("E2-id");
-            run.CutCurrent(part, text.Length, "E2-id", name, "NormalFlow");
+            _said.AddRepeated(text, first: _held.Count == 0);
+            _held.Add(part, text.Length, text.Length, new HeldProof(false, true, marks.IdsChange, false, false), "NormalFlow");
             return;
         }
 
-        if (!_lateClosed && _all.Length >= (IsJson ? 2 : LateEntryBytes) && text.Length >= _all.Length && _all.BeginsWithThis(text))
-        {
-            _text.Write(text[.._all.Length]);
-            _isLate = true;
-            Restate(text.Length > _text.Length ? Relation.Extends : Relation.Equals, part, text, marks);
-            return;
-        }
-
-        _all.Add(text);
+        Refuse("not-restated");
+        _isLate = _said.Reopens(text, LateEntryBytes(marks));
+        if (_isLate) Restate(Relations.Of(_said.Text, text), part, text, marks);
+        else _said.Follow(text);
     }
 
+    /// <summary>How long the text so far must be, for a delta that says all of it again to be looked at; less where something else can prove it.</summary>
+    private int LateEntryBytes(in EventMarks marks) => marks.UsageStood && marks.UsageCounts ? 1 : IsJson ? 2 : 32;
+
     /// <summary>The delta is new text, whatever came before it.</summary>
-    private void Continue(int part, ReadOnlySpan<byte> text)
+    private void Continue(int part, ReadOnlySpan<byte> text, in EventMarks marks)
     {
         if (_held.Count > 0 && MayWaitLong)
         {
             _evidence.AddNew(text);
-            _text.Write(text);
-            _all.Add(text);
+            _said.Add(text, text);
             if (_evidence.IsProvenByJson)
             {
                 Accept("E4-json");
-                EnterNormalFlow(default);
+                EnterNormalFlow();
             }
             else if (_evidence.IsRefuted || !_evidence.OracleOpen)
             {
-                Settle(proven: false, "E4-refuted");
-                EnterNormalFlow(default);
+                Refuse("E4-refuted");
+                EnterNormalFlow();
             }
             else
             {
-                Hold(part, 0, text.Length, default);
-                if (_heldBytes > run.Context.HoldLimitBytes) LetGo("limit");
+                Hold(part, 0, text.Length, default, default);
+                if (_held.Bytes > run.Context.HoldLimitBytes) LetGo("limit");
             }
 
             return;
         }
 
         bool open = _held.Count > 0 || !_mayHold;
-        Settle(proven: false, "not-restated");
+        Refuse("not-restated");
         WasClean = !open && !WasProven;
-        EnterNormalFlow(text);
+        EnterNormalFlow();
+        PassThrough(part, text, marks);
     }
 
     private void Restate(Relation relation, int part, ReadOnlySpan<byte> delta, in EventMarks marks)
     {
-        ReadOnlySpan<byte> text = _text.Span;
+        ReadOnlySpan<byte> text = _said.Text;
         if (!_inRun) _evidence = StutterEvidence.Begin(IsJson, text);
         _inRun = true;
-        bool helped = WasProven || run.Context.StutterStanding != StutterStanding.None;
-        _evidence.Add(relation, text, delta, helped);
+        _evidence.Add(relation, text, delta, IsHelped);
         if (_evidence.IsRefuted)
         {
-            Settle(proven: false, "E4-refuted");
-            EnterNormalFlow(delta);
+            Refuse("E4-refuted");
+            EnterNormalFlow();
+            _said.Follow(delta);
             return;
         }
 
@@ -199,20 +201,22 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
             relation, _evidence.Steps, _evidence.Restatements, run.GapMilliseconds, text, delta);
         int keep = relation == Relation.Extends ? text.Length : delta.Length;
         int bytes = delta.Length;
-        bool telling = TextShape.Of(text) is { Weight: > 0, NaturalSeam: false };
-        _all.Add(delta);
-        if (relation == Relation.Extends) _text.Write(delta[keep..]);
+        bool telling = TextShape.Of(text) is { Weight: > 0, OpenEnd: true };
         if (rule is not null)
         {
+            _said.AddProven(delta[keep..]);
             Accept(rule);
             run.CutCurrent(part, keep, rule, name, $"Stuttering {confidence}");
+            return;
         }
-        else if (MayHold(marks, confidence, bytes))
+
+        _said.Add(delta, delta[keep..]);
+        if (MayHold(marks, confidence, bytes))
         {
             // Elsewhere only the plainest case counts: the first event said once more, and then a body event without the mark.
             bool markCounts = _firstMarked && (run.Context.KeyOrderMark || (relation == Relation.Equals && _held.Count == 0));
-            _proof = HeldProof.And(_held.Count == 0 ? HeldProof.All : _proof, markCounts, marks, telling);
-            Hold(part, keep, bytes, confidence);
+            HeldProof proof = new(markCounts && marks.Marked, marks.FrameRepeated, marks.IdsChange, marks.UsageStood, telling);
+            Hold(part, keep, bytes, proof, confidence);
         }
         else PassUndecided(relation, bytes, confidence);
     }
@@ -220,30 +224,28 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
     private string? RuleFor(Relation relation, ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta, in EventMarks marks)
     {
         if (run.Context.Deltas == DeltaHabit.Cumulative) return "E1-declared";
-        if (marks.FrameRepeated && marks.IdsCount) return "E2-id";
         if (marks.UsageStood && marks.UsageCounts) return "E2-usage";
         bool telling = _bodySeen || WasProven || _evidence.IsMarkedGrowth(relation, text, delta);
         if (run.Context.KeyOrderMark && _firstMarked && marks.Marked && telling) return "E3-key-order";
         if (_evidence.IsProvenByJson) return "E4-json";
         if (_evidence.OracleOpen && WasProven && _state == StutterState.Stuttering && relation != Relation.Shorter) return "E4-json";
         if (run.Mode == StutterMode.Safe || kind == PartKind.ToolCall || _evidence.OracleOpen) return null;
-        return _evidence.TextRule(relation, text, delta, WasProven, run.Context.StutterStanding);
+        return _evidence.TextRule(relation, text, delta, WasProven, IsHelped);
     }
 
     private bool MayHold(in EventMarks marks, in StutterConfidence confidence, int bytes)
     {
-        if (!_mayHold || (_held.Count >= MostHeld && !MayWaitLong)) return false;
-        if (Math.Max(_heldBytes, run.HeldBytes) + bytes > run.Context.HoldLimitBytes) return false;
+        if (!_mayHold || (_held.Count >= HeldParts.Most && !MayWaitLong) || !HasRoom(bytes)) return false;
         if (_evidence.OracleOpen || marks.FrameRepeated || marks.UsageStood || (_firstMarked && marks.Marked)) return true;
         return run.Mode != StutterMode.Safe && kind != PartKind.ToolCall && confidence.Total >= StutterConfidence.WorthHolding;
     }
 
-    private void Hold(int part, int keep, int bytes, in StutterConfidence confidence)
+    private bool HasRoom(int bytes) => Math.Max(_held.Bytes, run.HeldBytes) + bytes <= run.Context.HoldLimitBytes;
+
+    private void Hold(int part, int keep, int bytes, in HeldProof proof, in StutterConfidence confidence)
     {
         _state = StutterState.Recovering;
-        run.Note("hold", RepairAction.Held, name, bytes, $"Recovering {confidence}");
-        _held.Add(run.Hold(part, keep, bytes));
-        _heldBytes += bytes;
+        _held.Add(part, keep, bytes, proof, $"Recovering {confidence}");
     }
 
     /// <summary>Neither proof nor a hold: duplicate rather than lose. Only a text that grows is worth watching further.</summary>
@@ -252,18 +254,26 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         run.Note("unproven", RepairAction.LetGo, name, bytes, $"Recovering {confidence}");
         LetGo("unproven");
         _mayHold = false;
-        _lateClosed |= WasProven;
-        if (_isLate || relation != Relation.Extends) EnterNormalFlow(default);
+        if (_isLate || relation != Relation.Extends) EnterNormalFlow();
         else if (_state != StutterState.NormalFlow) _state = StutterState.Recovering;
     }
 
     private void Accept(string rule)
     {
-        Settle(proven: true, rule);
+        _held.Settle(proven: true, rule);
+        Prove(rule);
+        if (_state == StutterState.NormalFlow && !_isLate) return;
         _evidence.Accept();
         _state = StutterState.Stuttering;
         _isLate = false;
-        Prove(rule);
+        _said.Prove();
+    }
+
+    /// <summary>What waits was not proven to be a restatement: it goes out as it came.</summary>
+    private void Refuse(string rule)
+    {
+        bool isRepeat = _state == StutterState.NormalFlow && !_isLate;
+        if (_held.Settle(proven: false, rule) && isRepeat) _said.KeepRepeated();
     }
 
     private void Prove(string rule)
@@ -272,29 +282,12 @@ internal sealed class StutterChannel(StutterRun run, int choice, PartKind kind, 
         WasProvenByItself |= !rule.StartsWith("E6", StringComparison.Ordinal) && !rule.StartsWith("E1", StringComparison.Ordinal);
     }
 
-    private void Settle(bool proven, string rule)
-    {
-        if (_held.Count == 0) return;
-        string detail = proven ? "Stuttering" : "NormalFlow";
-        foreach (HeldPart held in _held) run.Settle(held, proven, rule, name, detail);
-
-        if (!proven)
-        {
-            run.Note(rule, RepairAction.LetGo, name, _heldBytes, detail);
-            _lateClosed |= WasProven;
-        }
-
-        _held.Clear();
-        _heldBytes = 0;
-    }
-
     /// <summary>From here on the channel passes through; only a delta that restates all of it again can stop that.</summary>
-    private void EnterNormalFlow(ReadOnlySpan<byte> delta)
+    private void EnterNormalFlow()
     {
-        if (WasProven && !_lateClosed) _all = TextHash.Of(_text.Span);
-        _all.Add(delta);
         _state = StutterState.NormalFlow;
         _inRun = _isLate = false;
-        _text.Dispose();
+        _evidence = default;
+        _said.PassThrough();
     }
 }

@@ -2,22 +2,6 @@ using System.Globalization;
 
 namespace QwenProxy.Core.Repair.Stutter;
 
-/// <summary>How a delta relates to the text before it.</summary>
-internal enum Relation : byte
-{
-    /// <summary>Neither begins with the other: not a restatement.</summary>
-    None,
-
-    /// <summary>The delta begins with the whole text and goes on.</summary>
-    Extends,
-
-    /// <summary>The delta is the whole text again.</summary>
-    Equals,
-
-    /// <summary>The delta is only the text's beginning: a rewind.</summary>
-    Shorter,
-}
-
 /// <summary>
 /// How much a delta looks like a restatement, from four factors, each 0 to 1. Looks are no proof: the figure is reported with each decision
 /// and may decide that a delta is worth holding; it never lets a byte be dropped.

@@ -11,7 +11,9 @@ internal struct StutterEvidence
     /// <summary>Weight of restated text that proves by itself; with help from elsewhere less is enough.</summary>
     private const int NeededWeight = 16;
     private const int NeededWeightHelped = 6;
-    private const int NeededWeightUsual = 4;
+    /// <summary>A text this long, unless it is whole lines, nobody writes twice with nothing between, wherever it ends.</summary>
+    private const int AnySeamCharacters = 32;
+    private const int NeededWeightInWord = 5;
     private const int NeededSteps = 3;
     private const int NeededStepsHelped = 2;
 
@@ -19,6 +21,7 @@ internal struct StutterEvidence
     private int _restatements;
     private int _weight;
     private int _countedBytes;
+    private bool _climbing;
     private bool _oracle;
     private JsonPrefix _asIncrements;
     private JsonPrefix _asRestated;
@@ -30,6 +33,9 @@ internal struct StutterEvidence
 
     /// <summary>JSON decides, and has not decided yet.</summary>
     public readonly bool OracleOpen => _oracle;
+
+    /// <summary>New text came while JSON decides: restating is over in both readings, and a delta like the text's beginning is new, too.</summary>
+    public bool HasNew { readonly get; private set; }
 
     /// <summary>The call or answer has ended and only the restating reading is whole JSON.</summary>
     public readonly bool OnlyRestatedIsWhole => _oracle && _asRestated.IsComplete && !_asIncrements.IsComplete;
@@ -75,57 +81,69 @@ internal struct StutterEvidence
     public void AddNew(ReadOnlySpan<byte> delta)
     {
         if (!_oracle) return;
+        HasNew = true;
         _asIncrements.Feed(delta);
         _asRestated.Feed(delta);
         CheckOracle();
     }
 
-    /// <summary>Restatement was proven: both readings go on from the repaired text.</summary>
-    public void Accept() => _asIncrements = _asRestated;
+    /// <summary>Restatement was proven: both readings go on from the repaired text, and a ladder that was proven on one rung goes on.</summary>
+    public void Accept()
+    {
+        _asIncrements = _asRestated;
+        _climbing |= _steps >= NeededStepsHelped;
+    }
 
     /// <summary>The rule that proves the restatement by what the text itself says (E5, E5b, E6); null when none does.</summary>
-    public readonly string? TextRule(Relation relation, ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta, bool proven, StutterStanding standing)
+    /// <param name="proven">The same stream was proven to stutter.</param>
+    /// <param name="helped">It was, or earlier ones were.</param>
+    public readonly string? TextRule(Relation relation, ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta, bool proven, bool helped)
     {
         if (relation == Relation.Shorter) return proven && IsTellingRewind(text, delta) ? "E5-information" : null;
+        if (relation == Relation.Extends && _climbing) return "E5b-steps";
         TextShape shape = TextShape.Of(text);
-        bool helped = proven || standing != StutterStanding.None;
         if (relation == Relation.Extends && (shape.IsAperiodic || (helped && IsOpener(text))))
         {
-            if (IsGrowth(delta, NeededSteps, 3)) return "E5b-steps";
-            if (helped && IsGrowth(delta, NeededStepsHelped, 2)) return proven ? "E5b-steps" : "E6-prior";
+            if (IsGrowth(text, delta, NeededSteps, 3)) return "E5b-steps";
+            if (helped && IsGrowth(text, delta, NeededStepsHelped, shape.IsAperiodic ? 3 : 2)) return proven ? "E5b-steps" : "E6-prior";
         }
 
-        if (shape.Weight == 0 || (shape.NaturalSeam && _steps < NeededStepsHelped)) return null;
+        bool seamTells = shape.OpenEnd || (shape.Characters >= AnySeamCharacters && !shape.IsLines) || _steps >= NeededStepsHelped;
+        if (shape.Weight == 0 || !seamTells) return null;
         if (_weight >= NeededWeight) return "E5-information";
-        int needed = standing == StutterStanding.Usual ? NeededWeightUsual : NeededWeightHelped;
-        return helped && _weight >= needed ? proven ? "E5-information" : "E6-prior" : null;
+        if (_steps >= NeededStepsHelped && _weight >= NeededWeightInWord && TextShape.IsLineStart(text) && TextShape.EndsInWord(text)) return "E5b-steps";
+        return helped && _weight >= NeededWeightHelped ? proven ? "E5-information" : "E6-prior" : null;
     }
 
     /// <summary>Marked events that also grow: two steps are enough, since no more than three may wait for an event without the mark.</summary>
     public readonly bool IsMarkedGrowth(Relation relation, ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta) =>
-        relation == Relation.Extends && TextShape.Of(text).IsAperiodic && IsGrowth(delta, NeededStepsHelped, 2);
+        relation == Relation.Extends && (TextShape.Of(text).IsAperiodic || IsOpener(text)) && IsGrowth(text, delta, NeededStepsHelped, 2);
 
     /// <summary>
-    /// Enough strict extensions in a row. No writer builds such a ladder without something between the rungs; the grown text must only be more
-    /// than a row of dashes or digits.
+    /// Enough strict extensions in a row. No writer builds such a ladder without something between the rungs, of letters or not; the grown text
+    /// must only be more than a row of one or two characters.
     /// </summary>
-    private readonly bool IsGrowth(ReadOnlySpan<byte> delta, int steps, int distinct)
+    private readonly bool IsGrowth(ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta, int steps, int distinct) =>
+        _steps >= steps && (IsRung(delta, distinct) || IsRung(text, distinct));
+
+    private static bool IsRung(ReadOnlySpan<byte> text, int distinct)
     {
-        if (_steps < steps) return false;
-        TextShape grown = TextShape.Of(delta);
-        return grown.IsAperiodic && grown.HasLetter && grown.Distinct >= distinct;
+        TextShape shape = TextShape.Of(text);
+        return shape.IsAperiodic && shape.Distinct >= distinct;
     }
 
-    /// <summary>What answers like to begin with. Read as increments it would be five such characters in a row, which none begins with.</summary>
-    private static bool IsOpener(ReadOnlySpan<byte> text) => text.SequenceEqual("##"u8) || text.SequenceEqual("**"u8) || text.SequenceEqual("\n\n"u8);
+    /// <summary>What answers like to begin with. Read as increments it would be more such characters in a row than any begins with.</summary>
+    private static bool IsOpener(ReadOnlySpan<byte> text) =>
+        text.SequenceEqual("##"u8) || text.SequenceEqual("**"u8) || text.SequenceEqual("```"u8) || text.SequenceEqual("\n\n"u8);
 
     /// <summary>
-    /// A rewind says less than a growing text: its own bytes must be enough, and stand against the text's end as no new text would.
+    /// A rewind says less than a growing text: its own bytes must be enough, and when they are few, stand against the text's end as no new text
+    /// would.
     /// </summary>
     private static bool IsTellingRewind(ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta)
     {
         TextShape shape = TextShape.Of(delta);
-        return !shape.NaturalSeam && shape.Weight >= NeededWeightHelped && TextShape.EndsInWord(text);
+        return shape.Weight >= NeededWeight || (shape.OpenEnd && shape.Weight >= NeededWeightHelped && TextShape.EndsInWord(text));
     }
 
     private void CheckOracle()

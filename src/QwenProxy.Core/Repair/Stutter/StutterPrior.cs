@@ -18,15 +18,14 @@ public sealed class StutterPrior
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Host, string Model), Counts> _counts = [];
 
-    /// <summary>Seen from two proven streams on, unless they are fewer than one in twenty; Usual from eight on, when they are most.</summary>
+    /// <summary>Seen from two proven streams on, unless they are fewer than one in twenty.</summary>
     public StutterStanding StandingOf(string host, string model)
     {
         lock (_gate)
         {
             if (!_counts.TryGetValue((host, model), out Counts counts)) return StutterStanding.None;
             int all = counts.Clean + counts.Proven;
-            if (counts.Proven < 2 || counts.Proven * 20 < all) return StutterStanding.None;
-            return counts.Proven >= 8 && counts.Proven * 2 > all ? StutterStanding.Usual : StutterStanding.Seen;
+            return counts.Proven < 2 || counts.Proven * 20 < all ? StutterStanding.None : StutterStanding.Seen;
         }
     }
 

@@ -99,6 +99,15 @@ internal sealed class StutterRun(RepairContext context, StutterMode mode)
 
     public void CutCurrent(int part, int keep, string rule, string channel, string detail) => Cut(_current, part, keep, rule, channel, detail);
 
+    /// <summary>Takes a whole part out, with a tool call's id and name: its event was sent before.</summary>
+    public void Drop(int part, int bytes, string rule, string channel, string detail)
+    {
+        Note(rule, RepairAction.Removed, channel, bytes, detail);
+        if (mode == StutterMode.Observe) return;
+        RemovedBytes += bytes;
+        _current.Remove(part);
+    }
+
     public void Note(string rule, RepairAction action, string channel, int bytes, string? detail) =>
         context.Report.Note(StageName, rule, mode == StutterMode.Observe ? RepairAction.Observed : action, channel, bytes, detail);
 

@@ -83,6 +83,7 @@ public sealed class StutterStage(RepairContext context, StutterMode mode, Func<l
         EndAll();
         _run.FlushReady(Next);
         _run.Release();
+        _clock.Release();
     }
 
     private int Examine(ChatEvent e)
@@ -96,17 +97,24 @@ public sealed class StutterStage(RepairContext context, StutterMode mode, Func<l
             if (part.Removed) continue;
             if (part.Kind == PartKind.Finish) EndChoice(part.Choice, marks);
             if (part.Kind is not (PartKind.Content or PartKind.Reasoning or PartKind.ToolCall)) continue;
-            StutterChannel? channel = ChannelOf(e, part);
-            if (channel is null || !HasText(part)) continue;
-            EndOthers(channel, marks);
-            channel.Weigh(marks);
-            ReadOnlySpan<byte> text = e.Text(part);
+            bool again = marks.FrameRepeated && marks.IdsCount;
+            StutterChannel? channel = again ? Find(part) : ChannelOf(e, part);
+            if (channel is null) continue;
+            ReadOnlySpan<byte> text = HasText(part) ? e.Text(part) : default;
             textBytes += text.Length;
-            channel.Offer(i, text, marks);
+            if (again) channel.Repeat(i, text.Length);
+            else if (!text.IsEmpty) Offer(channel, i, text, marks);
         }
 
         _run.RawBytes += textBytes;
         return textBytes;
+    }
+
+    private void Offer(StutterChannel channel, int part, ReadOnlySpan<byte> text, in EventMarks marks)
+    {
+        EndOthers(channel, marks);
+        channel.Weigh(marks);
+        channel.Offer(part, text, marks);
     }
 
     private static bool HasText(ChatEvent e)
@@ -146,25 +154,44 @@ public sealed class StutterStage(RepairContext context, StutterMode mode, Func<l
 
     private StutterChannel? ChannelOf(ChatEvent e, in EventPart part)
     {
-        // A mirrored answer says its thinking in two fields of one event: each is a channel of its own, told apart by the name's length.
-        int key = part.Kind == PartKind.ToolCall ? part.ToolIndex : part.Kind == PartKind.Reasoning ? part.Field.Length : 0;
-        for (int i = _channels.Count - 1; i >= 0; i--)
+        if (Find(part) is { } known)
         {
-            StutterChannel channel = _channels[i];
-            if (channel.Kind != part.Kind || channel.Choice != part.Choice || channel.Key != key) continue;
-            if (part.Kind != PartKind.ToolCall || !BeginsAnotherCall(e, part, channel)) return channel;
-            channel.End();
-            break;
+            if (part.Kind != PartKind.ToolCall || !BeginsAnotherCall(e, part, known)) return known;
+            known.End();
         }
 
         if (_channels.Count == MostChannels) return null;
-        StutterChannel created = new(_run, part.Choice, part.Kind, key, NameOf(part));
-        if (part.Kind == PartKind.ToolCall && part.ToolId.Length > 2) created.ToolId = e.Plain(part.ToolId).ToArray();
+        StutterChannel created = new(_run, part.Choice, part.Kind, KeyOf(part), NameOf(part));
+        if (part.Kind == PartKind.ToolCall)
+        {
+            if (part.ToolId.Length > 2) created.ToolId = e.Plain(part.ToolId).ToArray();
+            if (part.ToolName.Length > 2) created.ToolName = e.Plain(part.ToolName).ToArray();
+        }
+
         _channels.Add(created);
         return created;
     }
 
-    /// <summary>Some upstreams put several calls on one index: another id, or a name where there is no id, begins a new call.</summary>
+    private StutterChannel? Find(in EventPart part)
+    {
+        int key = KeyOf(part);
+        for (int i = _channels.Count - 1; i >= 0; i--)
+        {
+            StutterChannel channel = _channels[i];
+            if (channel.Kind == part.Kind && channel.Choice == part.Choice && channel.Key == key) return channel;
+        }
+
+        return null;
+    }
+
+    /// <summary>A mirrored answer says its thinking in two fields of one event: each is a channel of its own, told apart by the name's length.</summary>
+    private static int KeyOf(in EventPart part) =>
+        part.Kind == PartKind.ToolCall ? part.ToolIndex : part.Kind == PartKind.Reasoning ? part.Field.Length : 0;
+
+    /// <summary>
+    /// Some upstreams put several calls on one index: another id, or a name where there is no id, begins a new call. A restated piece may say its
+    /// name again.
+    /// </summary>
     private static bool BeginsAnotherCall(ChatEvent e, in EventPart part, StutterChannel channel)
     {
         if (part.ToolId.Length > 2)
@@ -175,7 +202,8 @@ public sealed class StutterStage(RepairContext context, StutterMode mode, Func<l
             return false;
         }
 
-        return part.ToolName.Length > 2 && channel.HasText;
+        if (part.ToolName.Length <= 2 || !channel.HasText) return false;
+        return !e.Plain(part.ToolName).SequenceEqual(channel.ToolName) || !channel.IsSaidAgainBy(e.Text(part));
     }
 
     private static string NameOf(in EventPart part)

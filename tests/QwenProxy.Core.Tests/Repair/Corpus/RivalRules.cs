@@ -7,6 +7,14 @@ namespace QwenProxy.Core.Tests.Repair.Corpus;
 /// </summary>
 internal static class RivalRules
 {
+    public static readonly (string Title, Func<IReadOnlyList<string>, string> Rule)[] All =
+    [
+        ("hold one, replace while prefix-related", HoldOneAndReplace),
+        ("strip the previous delta", StripPreviousDelta),
+        ("cumulative mode on strict growth", ModeOnStrictGrowth),
+        ("trim equal ends and overlaps", TrimOverlap),
+    ];
+
     /// <summary>The original proxy: hold one delta; while the next is related to it by prefix, the longer takes its place.</summary>
     public static string HoldOneAndReplace(IReadOnlyList<string> deltas)
     {

@@ -27,7 +27,6 @@ internal static class StutterCorpus
     [
         new("text alone"),
         new("with a prior", StutterStanding.Seen),
-        new("with a strong prior", StutterStanding.Usual),
         new("with the mark", Mark: true),
         new("with mark and prior", StutterStanding.Seen, Mark: true),
     ];
@@ -78,6 +77,38 @@ internal static class StutterCorpus
         return exact;
     }
 
+    /// <summary>The same for look-alikes, cut where they hurt.</summary>
+    public static Tally LookAlikesDamaged(Knowledge row, int count, int seed, Lane lane = Lane.Content, Action<string>? report = null)
+    {
+        Random random = new(seed);
+        Tally damaged = default;
+        for (int i = 0; i < count; i++)
+        {
+            List<Delta> deltas = CorpusStreams.Deltas(Pattern.Clean, LookAlikes.Cut(LookAlikes.Text(random), random), random, row.Mark);
+            string stream = CorpusStreams.AddNoise(ChunkWriter.Stream(lane, deltas), random);
+            bool changed = Rig(row).Run(stream) != stream;
+            if (changed) report?.Invoke(string.Join(" · ", deltas.Select(d => ChunkWriter.Quote(d.Text))));
+            damaged = damaged.Add(changed);
+        }
+
+        return damaged;
+    }
+
+    /// <summary>Hard stutters of one kind whose client reads exactly the text they were made from.</summary>
+    public static Tally HardExact(Func<Random, HardStream> make, int count, int seed)
+    {
+        Random random = new(seed);
+        Tally exact = default;
+        for (int i = 0; i < count; i++)
+        {
+            HardStream hard = make(random);
+            string read = ChunkWriter.Read(hard.Rig.Run(hard.Sse), hard.Lane);
+            exact = exact.Add(read == hard.Truth);
+        }
+
+        return exact;
+    }
+
     public static Tally RivalDamaged(Func<IReadOnlyList<string>, string> rule, Func<Random, string> text, int count, int seed)
     {
         Random random = new(seed);
@@ -86,6 +117,19 @@ internal static class StutterCorpus
         {
             string truth = text(random);
             damaged = damaged.Add(rule(CorpusStreams.Cut(truth, random)) != truth);
+        }
+
+        return damaged;
+    }
+
+    public static Tally RivalDamagedLookAlikes(Func<IReadOnlyList<string>, string> rule, int count, int seed)
+    {
+        Random random = new(seed);
+        Tally damaged = default;
+        for (int i = 0; i < count; i++)
+        {
+            string truth = LookAlikes.Text(random);
+            damaged = damaged.Add(rule(LookAlikes.Cut(truth, random)) != truth);
         }
 
         return damaged;

@@ -94,7 +94,7 @@ public sealed class StutterStageTests
     [InlineData("xyz", "xyz", "xyzxyz", "!")]
     [InlineData("tick tock ", "tick tock ", "tick", "!")]
     public void OneTextSaidOften_IsOneCoincidence(params string[] deltas) => Assert.Equal(
-        string.Concat(deltas), Repair(new RepairRig { Standing = StutterStanding.Usual }, Lane.Content, [.. deltas.Select(d => new Delta(d))]));
+        string.Concat(deltas), Repair(new RepairRig { Standing = StutterStanding.Seen }, Lane.Content, [.. deltas.Select(d => new Delta(d))]));
 
     [Fact]
     public void MarkAtTheEndOfANaturalRepetition_ProvesNothing() => Assert.Equal(
@@ -179,7 +179,7 @@ public sealed class StutterStageTests
     public void SlowStream_DuplicatesItsHeadAndIsThenRepaired()
     {
         RepairRig rig = new() { GapMilliseconds = 400 };
-        Assert.Equal("HelHelloHello world, how are you",
+        Assert.Equal("HelHello world, how are you",
             Repair(rig, Lane.Content, "Hel", "Hello", "Hello world", "Hello world, how", "Hello world, how are you"));
     }
 
@@ -187,7 +187,7 @@ public sealed class StutterStageTests
     public void HoldBeyondTheByteLimit_IsLetGo()
     {
         RepairRig rig = new() { HoldLimitBytes = 4 };
-        Assert.Equal("HelHelloHello world", Repair(rig, Lane.Content, "Hel", "Hello", "Hello world"));
+        Assert.Equal("HelHello world", Repair(rig, Lane.Content, "Hel", "Hello", "Hello world"));
         Assert.Equal(0, rig.MostHeld);
     }
 
@@ -225,7 +225,7 @@ public sealed class StutterStageTests
     {
         static string Say(int choice, string text) => ChunkWriter.Chunk($"{{\"content\":\"{text}\"}}", choice: choice);
         string clean = Say(0, "Hello there") + Say(1, "Hello there") + Say(0, " you") + Say(1, " all") + "data: [DONE]\n\n";
-        Assert.Equal(clean, new RepairRig { Standing = StutterStanding.Usual }.Run(clean));
+        Assert.Equal(clean, new RepairRig { Standing = StutterStanding.Seen }.Run(clean));
         string spoiled = Say(0, "Hel") + Say(1, "Hi") + Say(0, "Hello") + Say(1, " all") + Say(0, "Hello you")
             + Say(0, "Hello you two") + "data: [DONE]\n\n";
         string repaired = new RepairRig().Run(spoiled);
@@ -260,7 +260,7 @@ public sealed class StutterStageTests
     {
         string stream = ChunkWriter.Chunk("{\"reasoning\":\"Let me think about it\",\"reasoning_content\":\"Let me think about it\"}")
             + "data: [DONE]\n\n";
-        Assert.Equal(stream, new RepairRig { Standing = StutterStanding.Usual }.Run(stream));
+        Assert.Equal(stream, new RepairRig { Standing = StutterStanding.Seen }.Run(stream));
     }
 
     [Fact]

@@ -15,6 +15,7 @@ public sealed class StutterTable
     private const int Clean = 6000;
     private const int AdversarialStreams = 6000;
     private const int Injected = 2500;
+    private const int Hard = 1000;
     private const int Seed = StutterCorpus.FixedSeed + 7;
 
     private static readonly Pattern[] Patterns = [Pattern.FirstTwice, Pattern.GrowingStart, Pattern.Rewind, Pattern.Cumulative, Pattern.Late];
@@ -29,12 +30,11 @@ public sealed class StutterTable
         table.Append("| rule | prose damaged | code damaged | adversarial damaged ");
         table.Append("| S1 exact | S2 exact | S3 exact | S4 exact | S5 exact | first byte held |\n");
         table.Append("|---|---|---|---|---|---|---|---|---|---|\n");
-        AddRival(table, "hold one, replace while prefix-related", RivalRules.HoldOneAndReplace, "always");
-        AddRival(table, "strip the previous delta", RivalRules.StripPreviousDelta, "no");
-        AddRival(table, "cumulative mode on strict growth", RivalRules.ModeOnStrictGrowth, "no");
-        AddRival(table, "trim equal ends and overlaps", RivalRules.TrimOverlap, "no");
+        foreach ((string title, Func<IReadOnlyList<string>, string> rule) in RivalRules.All)
+            AddRival(table, title, rule, rule == RivalRules.HoldOneAndReplace ? "always" : "no");
         foreach (Knowledge row in StutterCorpus.Rows) AddOurs(table, row);
         AddArguments(table);
+        AddHard(table);
         string path = Path.Combine(Root(), "docs", "stream-repair.md");
         string page = File.ReadAllText(path);
         int from = page.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length, to = page.IndexOf(End, StringComparison.Ordinal);
@@ -66,6 +66,26 @@ public sealed class StutterTable
         Add(table, StutterCorpus.Damaged(row, CorpusTexts.Arguments, Clean, Seed, Lane.Arguments));
         foreach (Pattern pattern in Patterns) Add(table, StutterCorpus.Exact(row, pattern, CorpusTexts.Arguments, Injected, Seed, Lane.Arguments));
         table.Append("|\n");
+    }
+
+    /// <summary>The bar that counts: every kind of stutter that some rule can prove, and the texts that look like it.</summary>
+    private static void AddHard(StringBuilder table)
+    {
+        table.Append("\n| hard streams | exact |\n|---|---|\n");
+        Tally all = default;
+        foreach ((string name, Func<Random, HardStream> make) in HardStreams.Kinds)
+        {
+            Tally tally = StutterCorpus.HardExact(make, Hard, Seed);
+            all = new Tally(all.Hits + tally.Hits, all.All + tally.All);
+            table.Append(CultureInfo.InvariantCulture, $"| {name} | {tally.Percent} |\n");
+        }
+
+        table.Append(CultureInfo.InvariantCulture, $"| **all {all.All:N0}** | **{all.Percent}** |\n");
+        table.Append("\n| look-alikes damaged by | streams |\n|---|---|\n");
+        foreach ((string title, Func<IReadOnlyList<string>, string> rule) in RivalRules.All)
+            table.Append(CultureInfo.InvariantCulture, $"| {title} | {StutterCorpus.RivalDamagedLookAlikes(rule, Clean, Seed).Percent} |\n");
+        foreach (Knowledge row in StutterCorpus.Rows)
+            table.Append(CultureInfo.InvariantCulture, $"| **evidence rules, {row.Title}** | {StutterCorpus.LookAlikesDamaged(row, Clean, Seed).Percent} |\n");
     }
 
     private static void Add(StringBuilder table, Tally tally) => table.Append(CultureInfo.InvariantCulture, $"| {tally.Percent} ");
