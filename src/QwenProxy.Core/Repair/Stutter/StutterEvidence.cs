@@ -11,8 +11,7 @@ internal struct StutterEvidence
     /// <summary>Weight of restated text that proves by itself; with help from elsewhere less is enough.</summary>
     private const int NeededWeight = 16;
     private const int NeededWeightHelped = 6;
-    /// <summary>A text this long, unless it is whole lines, nobody writes twice with nothing between, wherever it ends.</summary>
-    private const int AnySeamCharacters = 32;
+    private const int LongCharacters = 32;
     private const int NeededWeightInWord = 5;
     private const int NeededSteps = 3;
     private const int NeededStepsHelped = 2;
@@ -108,12 +107,18 @@ internal struct StutterEvidence
             if (helped && IsGrowth(text, delta, NeededStepsHelped, shape.IsAperiodic ? 3 : 2)) return proven ? "E5b-steps" : "E6-prior";
         }
 
-        bool seamTells = shape.OpenEnd || (shape.Characters >= AnySeamCharacters && !shape.IsLines) || _steps >= NeededStepsHelped;
-        if (shape.Weight == 0 || !seamTells) return null;
+        if (shape.Weight == 0 || !(shape.OpenEnd || _steps >= NeededStepsHelped || IsLong(relation, shape, text, delta))) return null;
         if (_weight >= NeededWeight) return "E5-information";
         if (_steps >= NeededStepsHelped && _weight >= NeededWeightInWord && TextShape.IsLineStart(text) && TextShape.EndsInWord(text)) return "E5b-steps";
         return helped && _weight >= NeededWeightHelped ? proven ? "E5-information" : "E6-prior" : null;
     }
+
+    /// <summary>
+    /// A text this long that goes on may end anywhere; but whole lines and refrains (the delta says it a second time and more) are what honest
+    /// texts repeat at any length.
+    /// </summary>
+    private static bool IsLong(Relation relation, in TextShape shape, ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta) =>
+        relation == Relation.Extends && shape.Characters >= LongCharacters && !shape.IsLines && !delta[text.Length..].StartsWith(text);
 
     /// <summary>Marked events that also grow: two steps are enough, since no more than three may wait for an event without the mark.</summary>
     public readonly bool IsMarkedGrowth(Relation relation, ReadOnlySpan<byte> text, ReadOnlySpan<byte> delta) =>

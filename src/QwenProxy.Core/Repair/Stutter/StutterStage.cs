@@ -100,21 +100,29 @@ public sealed class StutterStage(RepairContext context, StutterMode mode, Func<l
             bool again = marks.FrameRepeated && marks.IdsCount;
             StutterChannel? channel = again ? Find(part) : ChannelOf(e, part);
             if (channel is null) continue;
-            ReadOnlySpan<byte> text = HasText(part) ? e.Text(part) : default;
-            textBytes += text.Length;
-            if (again) channel.Repeat(i, text.Length);
-            else if (!text.IsEmpty) Offer(channel, i, text, marks);
+            if (again) textBytes += Repeat(channel, e, i);
+            else if (HasText(part)) textBytes += Offer(channel, e, i, marks);
         }
 
         _run.RawBytes += textBytes;
         return textBytes;
     }
 
-    private void Offer(StutterChannel channel, int part, ReadOnlySpan<byte> text, in EventMarks marks)
+    private static int Repeat(StutterChannel channel, ChatEvent e, int part)
+    {
+        int bytes = HasText(e.Parts[part]) ? e.Text(e.Parts[part]).Length : 0;
+        channel.Repeat(part, bytes);
+        return bytes;
+    }
+
+    /// <summary>The text is read last: deciding what waits may read other texts of the same event.</summary>
+    private int Offer(StutterChannel channel, ChatEvent e, int part, in EventMarks marks)
     {
         EndOthers(channel, marks);
         channel.Weigh(marks);
+        ReadOnlySpan<byte> text = e.Text(e.Parts[part]);
         channel.Offer(part, text, marks);
+        return text.Length;
     }
 
     private static bool HasText(ChatEvent e)

@@ -12,7 +12,7 @@ internal static class LookAlikes
     private static readonly string[] Words =
         "alpha record value total error worker buffer garden number window status letter import retry timeout connected 数据 记录 你好 完成".Split(' ');
 
-    private static readonly string[] Separators = ["\n", " ", "|", ",", ", ", "; ", " | ", "\t", "-", "/", "。", "\n\n", "\r\n", "> ", ") "];
+    private static readonly string[] Separators = ["\n", " ", "|", ",", ", ", "; ", " | ", "\t", "-", "/", "。", ". ", "\n\n", "\r\n", "> ", ") "];
 
     public static string Text(Random random)
     {

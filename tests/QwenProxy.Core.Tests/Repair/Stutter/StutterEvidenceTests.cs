@@ -76,6 +76,7 @@ public sealed class StutterEvidenceTests
     [InlineData("201220", false)]
     [InlineData("你好世界你们", false)]
     [InlineData("import collections.abc as collected\n", false)]
+    [InlineData("The old lighthouse keeper counted. ", false)]
     public void ExactRepeat_ProvesOnlyWithAPriorAndAnOpenEnd(string first, bool proves)
     {
         string read = Repair(new RepairRig { Standing = StutterStanding.Seen }, Lane.Content, first, first, " and", " more");
@@ -91,6 +92,13 @@ public sealed class StutterEvidenceTests
         string first = "A keeper counted ships. ", second = first + "Then it", third = second + " rained";
         RepairRig rig = new();
         Assert.Equal(third + " hard", Repair(rig, Lane.Content, "A keeper", "A keeper counted", first, second, third, rewind, " hard"));
+    }
+
+    [Fact]
+    public void Refrain_IsKept()
+    {
+        const string Line = "The old lighthouse keeper counted. ";
+        Assert.Equal(Line + Line + Line + "Then", Repair(new RepairRig(), Lane.Content, Line, Line + Line, "Then"));
     }
 
     [Fact]

@@ -82,6 +82,15 @@ public sealed class StutterInterplayTests
         }
     }
 
+    [Fact]
+    public void ThinkingThatIsDecidedByTheEventItSharesWithText_KeepsTheText()
+    {
+        // Both need unescaping, and the thinking that waits is decided while the text of the same event is at hand.
+        static string Both(string thinking, string text) => Sse.Delta($"\"reasoning_content\":{Sse.Quote(thinking)},\"content\":{Sse.Quote(text)}");
+        string stream = Sse.Text("a\"b", "reasoning_content") + Both("a\"b", "Say \"yes\" now") + Sse.Text(" or \"no\"") + Sse.End();
+        Assert.Equal("Say \"yes\" now or \"no\"|a\"ba\"b||stop", Seen(stream));
+    }
+
     private static string Seen(string sse) => RepairRun.Of(
         sse, new RepairContext { Report = new RepairReport(), Tools = Encoding.UTF8.GetBytes(Tools), KeyOrderMark = true }, Stages).Seen.Trim();
 
