@@ -88,6 +88,40 @@ public sealed class DefectTests
         Assert.Equal(expected.Replace("ID", id), ToolCalls(stream.Data[2]));
     }
 
+    [Theory]
+    [InlineData("tool-arguments-first", """[{"index":0,"id":"ID","type":"function","function":{"arguments":ARGS}}]""", """[{"index":0,"type":"function","function":{"name":"read_file"}}]""")]
+    [InlineData("tool-head-last", """[{"index":0,"type":"function","function":{"arguments":ARGS}}]""", """[{"index":0,"id":"ID","type":"function","function":{"name":"read_file"}}]""")]
+    [InlineData("tool-placeholder", """[{"index":0,"id":"ID","type":"function","function":{"name":"read_file","arguments":"{}"}}]""", """[{"index":0,"id":"","type":"function","function":{"arguments":"{\"p"}}]""")]
+    [InlineData("tool-arguments-twice", """[{"index":0,"id":"ID","type":"function","function":{"name":"read_file","arguments":ARGS}}]""", """[{"index":0,"type":"function","function":{"arguments":TWICE}}]""")]
+    [InlineData("tool-surplus-brace", """[{"index":0,"id":"ID","type":"function","function":{"name":"read_file","arguments":ARGS}}]""", """[{"index":0,"type":"function","function":{"arguments":"\"}"}}]""")]
+    [InlineData("tool-name-pieces", """[{"index":0,"id":"ID","type":"function","function":{"name":"read"}}]""", """[{"index":0,"id":"ID","type":"function","function":{"name":"_file","arguments":""}}]""")]
+    public async Task ToolDelta_FirstTwoHaveTheirShape(string scenario, string first, string second)
+    {
+        await using Upstream upstream = await Upstream.StartAsync();
+        StreamReading stream = await upstream.ReadStreamAsync(Ask.Tools, scenario);
+        SimulatedToolCall meant = SimulatedAnswers.Meant(scenario, Ask.Tools.Bytes()).ToolCalls[0];
+        string Fill(string shape) => shape.Replace("ID", meant.Id).Replace("ARGS", Quote(meant.Arguments)).Replace("TWICE", Quote(Quote(meant.Arguments)));
+        Assert.Equal(Fill(first), ToolCalls(stream.Data[1]));
+        Assert.Equal(Fill(second), ToolCalls(stream.Data[2]));
+    }
+
+    [Fact]
+    public async Task ToolDeltas_WithTheWrongIdsNamesAndEnds()
+    {
+        await using Upstream upstream = await Upstream.StartAsync();
+        IReadOnlyList<SimulatedToolCall> meant = SimulatedAnswers.Meant("tools-2", Ask.Tools.Bytes()).ToolCalls;
+        StreamReading shared = await upstream.ReadStreamAsync(Ask.Tools, "tool-id-shared");
+        Assert.Equal([meant[0].Id, meant[0].Id], shared.Calls.OrderBy(c => c.Key).Select(c => c.Value.Id));
+        StreamReading constant = await upstream.ReadStreamAsync(Ask.Tools, "tool-id-constant");
+        Assert.Equal(["call_1", "call_2"], constant.Calls.OrderBy(c => c.Key).Select(c => c.Value.Id));
+        StreamReading each = await upstream.ReadStreamAsync(Ask.Tools, "tool-finish-each");
+        Assert.True(each.Data.Count(d => d.Contains("\"finish_reason\":\"stop\"", StringComparison.Ordinal)) > 4);
+        Assert.DoesNotContain($"\"name\":\"{meant[1].Name}\"", string.Concat((await upstream.ReadStreamAsync(Ask.Tools, "tool-nameless")).Data), StringComparison.Ordinal);
+        Assert.EndsWith(",}", (await upstream.ReadStreamAsync(Ask.Tools, "tool-broken-arguments")).Calls[1].Arguments, StringComparison.Ordinal);
+    }
+
+    private static string Quote(string json) => "\"" + json.Replace("\\", "\\\\").Replace("\"", "\\\"") + "\"";
+
     [Fact]
     public async Task ToolDeltas_OfTheOtherKinds()
     {

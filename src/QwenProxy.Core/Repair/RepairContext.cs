@@ -1,3 +1,5 @@
+using QwenProxy.Core.Repair.ToolCalls;
+
 namespace QwenProxy.Core.Repair;
 
 /// <summary>What an upstream's text deltas are known to be (stutter evidence E1).</summary>
@@ -34,6 +36,9 @@ public sealed class RepairContext
     /// <summary>The request's <c>tools</c> in the OpenAI chat shape, a JSON array; empty when the request declares none.</summary>
     public ReadOnlyMemory<byte> Tools { get; init; }
 
+    /// <summary>The request's <c>messages</c> in the OpenAI chat shape: ids of calls in it are taken. Looked at only when a call comes.</summary>
+    public ReadOnlyMemory<byte> Messages { get; init; }
+
     /// <summary>The request demands JSON text (<c>response_format</c> of json_object or json_schema).</summary>
     public bool ExpectsJson { get; init; }
 
@@ -55,6 +60,9 @@ public sealed class RepairContext
 
     /// <summary>The client reads only <c>reasoning_content</c>: a lone <c>reasoning</c> field is given that name.</summary>
     public bool UnifyReasoning { get; init; }
+
+    /// <summary><see cref="Tools"/>, read when somebody first asks.</summary>
+    internal DeclaredTools DeclaredTools => field ??= new DeclaredTools(Tools);
 
     /// <summary>Bytes that stages hold back now; each stage adds what it takes and subtracts what it passes on.</summary>
     public int HeldBytes { get; set; }

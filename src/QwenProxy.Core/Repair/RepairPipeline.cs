@@ -13,6 +13,7 @@ public sealed record RepairModes(StutterMode Stutter, RepairMode? ThinkTags, Rep
 public sealed class RepairPipeline : IDisposable
 {
     private readonly StutterStage? _stutter;
+    private readonly ToolDeltaStage? _toolDeltas;
     private readonly LoopGuardStage? _loopGuard;
     private readonly List<RepairStage> _stages = [];
 
@@ -29,7 +30,7 @@ public sealed class RepairPipeline : IDisposable
         if (modes.ToolCalls is { } toolCalls)
         {
             if (!context.Tools.IsEmpty) _stages.Add(new LeakedCallStage(context, toolCalls, newCallId));
-            _stages.Add(new ToolDeltaStage(context, toolCalls, newCallId));
+            _stages.Add(_toolDeltas = new ToolDeltaStage(context, toolCalls, newCallId));
         }
 
         if (modes.LoopGuard is { } loopGuard) _stages.Add(_loopGuard = new LoopGuardStage(context, loopGuard));
@@ -43,6 +44,9 @@ public sealed class RepairPipeline : IDisposable
 
     /// <summary>What the stream showed about its deltas; Unknown without the stage.</summary>
     public StutterOutcome Outcome => _stutter?.Outcome ?? StutterOutcome.Unknown;
+
+    /// <summary>A tool call that upstream called finished has arguments that are no JSON. To be read once the stream has ended.</summary>
+    public bool HasBrokenArguments => _toolDeltas is { HasBrokenArguments: true };
 
     /// <summary>The model repeats one block without end and the answer was ended: upstream may stop.</summary>
     public bool LoopFound => _loopGuard is { Triggered: true };

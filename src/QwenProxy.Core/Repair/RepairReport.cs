@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace QwenProxy.Core.Repair;
 
 public enum RepairAction
@@ -10,6 +12,9 @@ public enum RepairAction
     Rewritten,
     Converted,
     Added,
+
+    /// <summary>Known to be wrong and passed on as it came, since nothing mends it.</summary>
+    Passed,
 }
 
 /// <summary>One decision of a stage. It holds no text of the stream.</summary>
@@ -32,6 +37,13 @@ public sealed class RepairReport
     public IReadOnlyList<RepairDecision> Decisions => _decisions;
 
     public IReadOnlyDictionary<(string Stage, string Rule, RepairAction Action), int> Counts => _counts;
+
+    /// <summary>The client was given something else than upstream said, or something that is known to be wrong.</summary>
+    public static bool Matters(RepairAction action) => action is not (RepairAction.Observed or RepairAction.Held or RepairAction.LetGo);
+
+    /// <summary>What matters of <see cref="Counts"/>, as a list in one line: <c>tool-deltas/unwrapped, ends/finish-not-last;n=2</c>. Empty when nothing does.</summary>
+    public string Summary => Counts.Count == 0 ? "" : string.Join(", ", Counts.Where(c => Matters(c.Key.Action)).GroupBy(c => $"{c.Key.Stage}/{c.Key.Rule}", c => c.Value)
+        .Select(g => g.Sum() == 1 ? g.Key : string.Create(CultureInfo.InvariantCulture, $"{g.Key};n={g.Sum()}")));
 
     public long RemovedBytes { get; private set; }
 

@@ -1,5 +1,7 @@
+using System.Text;
 using QwenProxy.Simulator.Answers;
 using QwenProxy.Simulator.Chat;
+using QwenProxy.Wire;
 
 namespace QwenProxy.Simulator.Scenarios;
 
@@ -29,6 +31,19 @@ internal static class ToolDeltaScenarios
         New("tool-finish-stop", "finish reason `stop` in spite of calls", c => Finish(c, "stop")),
         New("tool-closing-null", "a last delta with an empty `function`", Closing),
         New("tool-interleaved", "the pieces of two calls alternate", Interleave),
+        New("tool-finish-each", "every delta is followed by an empty one with finish reason `stop`", FinishEach),
+        New("tool-arguments-first", "id and arguments come first, the name in a delta behind them", ArgumentsFirst),
+        New("tool-head-last", "the arguments come first, id and name in a delta behind them", c => ArgumentsFirst(c, withId: false)),
+        New("tool-placeholder", "the opening delta says `{}`, the arguments follow",
+            c => Change(c, (t, first) => first ? t with { Arguments = "{}" } : t)),
+        New("tool-arguments-twice", "whole arguments are said again as a JSON string", c => AddBehind(c, t => t with { Arguments = Quoted(t.Arguments!) })),
+        New("tool-surplus-brace", "a quote and a brace too many behind the arguments", c => AddBehind(c, t => t with { Arguments = "\"}" })),
+        New("tool-name-pieces", "the name comes in two pieces, the id with both", NamePieces),
+        New("tool-id-shared", "all calls have the first one's id", SharedId),
+        New("tool-id-constant", "the first call's id is `call_1`, whatever the history holds",
+            c => Change(c, (t, first) => first ? t with { Id = $"call_{t.Index + 1}" } : t)),
+        New("tool-nameless", "the last call has no name", Nameless),
+        New("tool-broken-arguments", "a comma too many before the last brace", BreakArguments),
     ];
 
     private static Scenario New(string name, string summary, Action<List<Chunk>> change) => new(name, Group, summary)
@@ -139,5 +154,70 @@ internal static class ToolDeltaScenarios
         List<Chunk> mixed = [];
         for (int i = 0; i < calls.Max(c => c.Count); i++) mixed.AddRange(calls.Where(c => i < c.Count).Select(c => c[i]));
         chunks.InsertRange(start, mixed);
+    }
+
+    private static void FinishEach(List<Chunk> chunks)
+    {
+        for (int i = chunks.Count - 1; i >= 0; i--)
+            if (IsTool(chunks[i])) chunks.Insert(i + 1, new Chunk(ChunkPlace.Body) { Content = "", Finish = "stop" });
+    }
+
+    private static void ArgumentsFirst(List<Chunk> chunks) => ArgumentsFirst(chunks, withId: true);
+
+    private static void ArgumentsFirst(List<Chunk> chunks, bool withId)
+    {
+        OneDelta(chunks);
+        for (int i = chunks.Count - 1; i >= 0; i--)
+        {
+            if (!IsFirst(chunks[i])) continue;
+            ToolDelta whole = chunks[i].Tools[0];
+            chunks[i] = chunks[i] with { Tools = [whole with { Name = null, Id = withId ? whole.Id : null }] };
+            chunks.Insert(i + 1, chunks[i] with { Tools = [whole with { Arguments = null, Id = withId ? null : whole.Id }] });
+        }
+    }
+
+    /// <summary>Makes each call whole in one delta and adds another behind it.</summary>
+    private static void AddBehind(List<Chunk> chunks, Func<ToolDelta, ToolDelta> make)
+    {
+        OneDelta(chunks);
+        for (int i = chunks.Count - 1; i >= 0; i--)
+            if (IsFirst(chunks[i])) chunks.Insert(i + 1, chunks[i] with { Tools = [make(chunks[i].Tools[0]) with { Id = null, Name = null }] });
+    }
+
+    private static string Quoted(string json)
+    {
+        using PooledBytes text = new(json.Length + 16);
+        JsonText.WriteString(Encoding.UTF8.GetBytes(json), text);
+        return Encoding.UTF8.GetString(text.Span);
+    }
+
+    private static void NamePieces(List<Chunk> chunks)
+    {
+        for (int i = chunks.Count - 1; i >= 0; i--)
+        {
+            if (!IsFirst(chunks[i])) continue;
+            ToolDelta head = chunks[i].Tools[0];
+            int half = head.Name!.Length / 2;
+            chunks[i] = chunks[i] with { Tools = [head with { Name = head.Name[..half], Arguments = null }] };
+            chunks.Insert(i + 1, chunks[i] with { Tools = [head with { Name = head.Name[half..] }] });
+        }
+    }
+
+    private static void SharedId(List<Chunk> chunks)
+    {
+        string? id = chunks.Find(IsFirst)?.Tools[0].Id;
+        Change(chunks, (tool, first) => first ? tool with { Id = id } : tool);
+    }
+
+    private static void Nameless(List<Chunk> chunks)
+    {
+        int last = chunks.FindLastIndex(IsFirst);
+        if (last >= 0) chunks[last] = chunks[last] with { Tools = [chunks[last].Tools[0] with { Name = null }] };
+    }
+
+    private static void BreakArguments(List<Chunk> chunks)
+    {
+        int last = chunks.FindLastIndex(IsTool);
+        if (last >= 0) chunks[last] = chunks[last] with { Tools = [chunks[last].Tools[0] with { Arguments = chunks[last].Tools[0].Arguments![..^1] + ",}" }] };
     }
 }

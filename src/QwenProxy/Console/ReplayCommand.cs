@@ -31,6 +31,7 @@ internal sealed class ReplayCommand(Terminal terminal, TimeProvider time)
         {
             Report = report,
             Tools = request is { Tools.IsEmpty: false } chat ? chat.Body.Slice(chat.Tools.Start, chat.Tools.Length) : default,
+            Messages = request is null ? default : request.Body.Slice(request.Messages.Start, request.Messages.Length),
             ExpectsJson = request is { } asked && asked.ResponseFormat.In(asked.Body.Span).IndexOf("json_"u8) >= 0,
             Deltas = RepairPipeline.HabitOf(profile),
             KeyOrderMark = profile.KeyOrderMark,

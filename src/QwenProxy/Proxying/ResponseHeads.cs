@@ -47,5 +47,6 @@ internal static class ResponseHeads
         if (exchange.Account is not null) headers["x-qwen-proxy-account"] = exchange.Account;
         headers["x-qwen-proxy-attempts"] = exchange.Attempts.ToString(CultureInfo.InvariantCulture);
         if (exchange.ServedModel is not null && exchange.ServedModel != exchange.AskedModel) headers["x-qwen-proxy-model"] = exchange.ServedModel;
+        if (exchange.Repairs.Summary is { Length: > 0 } repairs) headers["x-qwen-proxy-repairs"] = repairs;
     }
 }

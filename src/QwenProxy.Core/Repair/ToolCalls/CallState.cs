@@ -4,12 +4,11 @@ using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Repair.ToolCalls;
 
-/// <summary>One tool call of a stream while it comes.</summary>
-internal sealed class CallState(int choice, int upstreamIndex)
+/// <summary>One tool call of a stream while its id, its name and its arguments come, in any order and in any number of pieces.</summary>
+internal sealed class CallState(int choice, int upstreamIndex, CallArguments arguments) : IDisposable
 {
     private byte[] _id = [];
     private byte[] _name = [];
-    private JsonFeed _feed;
 
     public int Choice => choice;
 
@@ -17,39 +16,50 @@ internal sealed class CallState(int choice, int upstreamIndex)
     public int Index { get; private set; } = -1;
 
     /// <summary>The index upstream gave it; -1 when it gave none.</summary>
-    public int UpstreamIndex => upstreamIndex;
+    public int UpstreamIndex { get; set; } = upstreamIndex;
 
-    /// <summary>The id upstream gave it; empty when the proxy minted one.</summary>
+    /// <summary>The id upstream gave it; empty when it gave none.</summary>
     public ReadOnlySpan<byte> Id => _id;
 
     public ReadOnlySpan<byte> Name => _name;
 
-    /// <summary>An id of the proxy's own.</summary>
+    public CallArguments Arguments => arguments;
+
+    /// <summary>An id of the proxy's own, in the place of a missing one or of one that is taken.</summary>
     public string? MintedId { get; set; }
 
     /// <summary>The client has seen the call's first piece.</summary>
     public bool IsShown => Index >= 0;
 
-    /// <summary>Arguments that wait: for the call's name, or for the end of the JSON string they are wrapped in.</summary>
-    public PooledBytes? Held { get; set; }
+    /// <summary>The stream is past its end: nothing more is said of it.</summary>
+    public bool IsOver { get; set; }
 
-    /// <summary>The arguments so far are an unfinished JSON string.</summary>
-    public bool InWrapper { get; set; }
+    /// <summary>Upstream gave the same id to a call before it: the two may be one.</summary>
+    public bool SharesId { get; set; }
 
-    /// <summary>Takes arguments out of a wrapper that is too large to wait for its end.</summary>
-    public ArgumentsReader? Unwrapper { get; set; }
-
-    /// <summary>Whether the arguments are wrapped in a string has been settled.</summary>
-    public bool IsSettled { get; set; }
-
-    public bool HasArguments => _feed.Started || InWrapper;
-
-    public bool IsComplete => _feed.Complete;
-
-    public bool IsUnfinished => InWrapper || _feed.IsOpen;
+    /// <summary>No more pieces of the name are waited for.</summary>
+    public bool IsNameSettled { get; set; }
 
     /// <summary>The same name came again after the call was complete: the next arguments are another call's.</summary>
     public bool NextAnnounced { get; set; }
+
+    /// <summary>Arguments that may be passed on once the call is shown.</summary>
+    public PooledBytes? Held { get; set; }
+
+    /// <summary>Where a lone <c>{}</c> stands in what is held.</summary>
+    public int HeldBeforeLone { get; set; }
+
+    /// <summary>The event that waits with a lone <c>{}</c> in it, the part, and how much of its text stays when the <c>{}</c> leaves it.</summary>
+    public (ChatEvent? Event, int Part, int Kept) LonePlace { get; set; }
+
+    /// <summary>The event that waits with a name which may go on, and the part.</summary>
+    public (ChatEvent? Event, int Part) NamePlace { get; set; }
+
+    public bool Waits => LonePlace.Event is not null || NamePlace.Event is not null;
+
+    public string IdText => MintedId ?? Encoding.UTF8.GetString(_id);
+
+    public string NameText => Encoding.UTF8.GetString(_name);
 
     public void ShowAs(int index) => Index = index;
 
@@ -57,11 +67,23 @@ internal sealed class CallState(int choice, int upstreamIndex)
 
     public void SetName(ReadOnlySpan<byte> name) => _name = name.ToArray();
 
-    public string IdText => MintedId ?? Encoding.UTF8.GetString(_id);
+    /// <summary>
+    /// The name with another piece of it; null when the two are no pieces of one declared name. Two declared names are two calls, though they
+    /// would make a third one together.
+    /// </summary>
+    public byte[]? JoinName(ReadOnlySpan<byte> more, DeclaredTools tools)
+    {
+        if (IsNameSettled || _name.Length == 0 || tools.IsEmpty || more.SequenceEqual(_name) || (tools.Has(_name) && tools.Has(more))) return null;
+        byte[] joined = [.. _name, .. more];
+        if (tools.AnyStartsWith(joined)) return joined;
+        return more.StartsWith(_name) && tools.AnyStartsWith(more) ? more.ToArray() : null;
+    }
 
-    public string NameText => Encoding.UTF8.GetString(_name);
-
-    public void Follow(ReadOnlySpan<byte> arguments) => _feed.Take(arguments);
+    public void Dispose()
+    {
+        Held?.Dispose();
+        arguments.Dispose();
+    }
 }
 
 /// <summary>What one part of a tool call carries, whether upstream or a stage before wrote it.</summary>

@@ -47,6 +47,16 @@ internal sealed class DeclaredTools
 
     public bool Has(string name) => _tools.ContainsKey(name);
 
+    public bool Has(ReadOnlySpan<byte> name)
+    {
+        foreach (byte[] known in _names)
+        {
+            if (name.SequenceEqual(known)) return true;
+        }
+
+        return false;
+    }
+
     public bool HasParameter(string tool, string parameter) => _tools.TryGetValue(tool, out Dictionary<string, JsonTypes>? known) &&
         known.ContainsKey(parameter);
 
@@ -55,11 +65,16 @@ internal sealed class DeclaredTools
         _tools.TryGetValue(tool, out Dictionary<string, JsonTypes>? known) ? known.GetValueOrDefault(parameter) : JsonTypes.None;
 
     /// <summary>True when some declared name begins so.</summary>
-    public bool AnyStartsWith(ReadOnlySpan<byte> start)
+    public bool AnyStartsWith(ReadOnlySpan<byte> start) => AnyStartsWith(start, 0);
+
+    /// <summary>True when some declared name is longer and begins so: more of it may come.</summary>
+    public bool AnyGoesOn(ReadOnlySpan<byte> start) => AnyStartsWith(start, 1);
+
+    private bool AnyStartsWith(ReadOnlySpan<byte> start, int longer)
     {
         foreach (byte[] name in _names)
         {
-            if (name.AsSpan().StartsWith(start)) return true;
+            if (name.Length >= start.Length + longer && name.AsSpan().StartsWith(start)) return true;
         }
 
         return false;

@@ -1,6 +1,8 @@
+using QwenProxy.Wire;
+
 namespace QwenProxy.Core.Repair.ToolCalls;
 
-/// <summary>Follows a streamed JSON object or array byte by byte: how deep it is, whether a string is open, whether it has closed.</summary>
+/// <summary>Follows a streamed JSON object, array or string byte by byte: how deep it is, whether a string is open, whether it has closed.</summary>
 internal struct JsonFeed
 {
     private ulong _objects;
@@ -12,7 +14,7 @@ internal struct JsonFeed
     /// <summary>Anything but white space has come.</summary>
     public bool Started { get; private set; }
 
-    /// <summary>The outermost bracket has closed.</summary>
+    /// <summary>The outermost bracket has closed, or the string that stood in its place.</summary>
     public bool Complete { get; private set; }
 
     public readonly bool InString => _inString;
@@ -23,7 +25,7 @@ internal struct JsonFeed
     /// <summary>Brackets are open, and closing them now would not leave a value missing.</summary>
     public readonly bool CanClose => _depth is > 0 and <= 64 && !_inString && _lastSignificant is not ((byte)',' or (byte)':');
 
-    /// <summary>Takes bytes until the outermost bracket closes; returns how many that were.</summary>
+    /// <summary>Takes bytes until the value is complete; returns how many that were.</summary>
     public int Take(ReadOnlySpan<byte> json)
     {
         for (int i = 0; i < json.Length; i++)
@@ -33,6 +35,32 @@ internal struct JsonFeed
         }
 
         return json.Length;
+    }
+
+    /// <summary>
+    /// The same, and writes them. Raw control characters inside a string, which small models write and no JSON reader takes, become escapes.
+    /// </summary>
+    public int Pass(ReadOnlySpan<byte> json, PooledBytes output, out int escaped)
+    {
+        int at = 0, from = 0;
+        escaped = 0;
+        while (at < json.Length && !Complete)
+        {
+            byte value = json[at];
+            if (value < 0x20 && _inString)
+            {
+                output.Write(json[from..at]);
+                JsonText.WriteInside([value], output);
+                from = at + 1;
+                escaped++;
+            }
+
+            TakeByte(value);
+            at++;
+        }
+
+        output.Write(json[from..at]);
+        return at;
     }
 
     /// <summary>The brackets that are still missing, innermost first.</summary>
@@ -51,7 +79,12 @@ internal struct JsonFeed
         {
             if (_escaped) _escaped = false;
             else if (value == '\\') _escaped = true;
-            else if (value == '"') _inString = false;
+            else if (value == '"')
+            {
+                _inString = false;
+                Complete = _depth == 0;
+            }
+
             return;
         }
 

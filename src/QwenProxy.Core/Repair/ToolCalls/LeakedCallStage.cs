@@ -14,7 +14,7 @@ namespace QwenProxy.Core.Repair.ToolCalls;
 /// <param name="mintId">A new tool call id, e.g. <c>call_…</c>, different each time.</param>
 public sealed class LeakedCallStage(RepairContext context, RepairMode mode, Func<string> mintId) : TextTagStage(context, mode)
 {
-    private readonly DeclaredTools _tools = new(context.Tools);
+    private readonly DeclaredTools _tools = context.DeclaredTools;
     private readonly List<LeakedCalls> _choices = [];
 
     public override string Name => "leaked-calls";

@@ -5,9 +5,6 @@ namespace QwenProxy.Core.Repair.ToolCalls;
 /// <summary>Arguments that are a JSON string which holds JSON, where they should be that JSON.</summary>
 internal static class WrappedArguments
 {
-    /// <summary>The string that the text begins with has closed.</summary>
-    public static bool IsWhole(ReadOnlySpan<byte> text) => JsonScanner.SkipValue(text, JsonScanner.SkipSpace(text, 0)) > 0;
-
     /// <summary>What has come of the string is the beginning of an object with a key, or of an empty one.</summary>
     public static bool BeginsWithObject(ReadOnlySpan<byte> text)
     {

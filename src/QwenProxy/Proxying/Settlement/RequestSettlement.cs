@@ -76,11 +76,9 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
             RequestBytes = exchange.Body.Length,
             ResponseBytes = exchange.Output.Written,
             UpstreamBytes = exchange.UpstreamBytes,
-            Repairs = exchange.Repairs.Counts.Count == 0 ? [] : [.. exchange.Repairs.Counts.Where(c => Changes(c.Key.Action)).Select(c => new RepairCount(c.Key.Stage, c.Key.Rule, c.Key.Action, c.Value))],
+            Repairs = exchange.Repairs.Counts.Count == 0 ? [] : [.. exchange.Repairs.Counts.Where(c => RepairReport.Matters(c.Key.Action)).Select(c => new RepairCount(c.Key.Stage, c.Key.Rule, c.Key.Action, c.Value))],
         };
     }
-
-    private static bool Changes(RepairAction action) => action is not (RepairAction.Observed or RepairAction.Held or RepairAction.LetGo);
 
     private static void LogRequest(ILogger logger, SettledRequest settled)
     {

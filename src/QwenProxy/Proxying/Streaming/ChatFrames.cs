@@ -46,6 +46,7 @@ internal sealed class ChatFrames(Exchange exchange, UpstreamStream upstream, Str
         _chain.Finish();
         if (repair.Verifier is { IsCaughtUp: false }) Fail(OwnErrors.ResumeDiffers());
         else if (!TakesAnything && words.SaidNothing) Fail(OwnErrors.SaidNothing());
+        else if (!TakesAnything && !answer.IsStream && repair.HasBrokenArguments) Fail(OwnErrors.BrokenArguments());
         else words.Open();
     }
 

@@ -29,6 +29,7 @@ internal sealed class StreamRepair : IDisposable
             Report = exchange.Repairs,
             HoldLimitBytes = exchange.Snapshot.Limits.HoldBytes,
             Tools = request.Tools.IsEmpty ? default : request.Body.Slice(request.Tools.Start, request.Tools.Length),
+            Messages = request.Body.Slice(request.Messages.Start, request.Messages.Length),
             ExpectsJson = request.ResponseFormat.In(body).IndexOf("json_"u8) >= 0,
             Deltas = RepairPipeline.HabitOf(profile),
             StutterStanding = prior.StandingOf(_host, _model),
@@ -54,6 +55,9 @@ internal sealed class StreamRepair : IDisposable
 
     /// <summary>The model repeats one block without end and the answer was ended: upstream may stop.</summary>
     public bool LoopFound => _pipeline.LoopFound;
+
+    /// <summary>A tool call that upstream called finished has arguments that are no JSON.</summary>
+    public bool HasBrokenArguments => _pipeline.HasBrokenArguments;
 
     public void Dispose() => _pipeline.Dispose();
 

@@ -132,7 +132,6 @@ public sealed class ToolDeltaTests
         { "{\"x\":1}", "stop", "tool_calls" },
         { "{\"x\":1}", "content_filter", "content_filter" },
         { "", "length", "length" },
-        { "null", "tool_calls", "tool_calls" },
     };
 
     [Theory]
