@@ -48,6 +48,9 @@ public sealed class RepairPipeline : IDisposable
     /// <summary>A tool call that upstream called finished has arguments that are no JSON. To be read once the stream has ended.</summary>
     public bool HasBrokenArguments => _toolDeltas is { HasBrokenArguments: true };
 
+    /// <summary>To be called when the answer passes to the client as it is: what is known to be wrong in it is noted.</summary>
+    public void NotePassed() => _toolDeltas?.NotePassed();
+
     /// <summary>The model repeats one block without end and the answer was ended: upstream may stop.</summary>
     public bool LoopFound => _loopGuard is { Triggered: true };
 

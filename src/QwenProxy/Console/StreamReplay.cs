@@ -40,6 +40,7 @@ internal sealed class StreamReplay(RepairPipeline pipeline, RepairContext contex
         if (_fault is null)
         {
             pipeline.Chain.Finish();
+            pipeline.NotePassed();
             answer.Finish();
         }
         else answer.WriteError(_fault);

@@ -52,6 +52,9 @@ internal static partial class RequestLog
     [LoggerMessage(EventId = 5, Level = LogLevel.Debug, Message = "request={requestId} repair {stage} {rule} {action} at {channel} event={number} bytes={bytes} {detail}")]
     public static partial void Repair(ILogger logger, string requestId, string stage, string rule, RepairAction action, string channel, int number, int bytes, string? detail);
 
+    [LoggerMessage(EventId = 20, Level = LogLevel.Warning, Message = "request={requestId} passed on as it came, since nothing mends it: {stage} {rule}")]
+    public static partial void Unmended(ILogger logger, string requestId, string stage, string rule);
+
     [LoggerMessage(EventId = 6, Level = LogLevel.Error, Message = "request={requestId} failed by a fault of this proxy")]
     public static partial void Internal(ILogger logger, Exception fault, string requestId);
 

@@ -118,6 +118,7 @@ public sealed class CallTests
             (string text, HttpResponseMessage response) = await AskAsync(proxy, dialect, stream: false);
             Assert.Equal("bash({\"x\":1})", Assert.Single(StreamCalls.Of(dialect, false, text)).ToString());
             Assert.Equal("2", Assert.Single(response.Headers.GetValues("x-qwen-proxy-attempts")));
+            Assert.DoesNotContain("broken-arguments", response.Headers.TryGetValues("x-qwen-proxy-repairs", out IEnumerable<string>? repairs) ? string.Concat(repairs) : "", StringComparison.Ordinal);
             response.Dispose();
         }
     }

@@ -131,7 +131,7 @@ internal sealed class CallAssembler : IDisposable
             bool isLate = call.Id.IsEmpty;
             if (isLate) call.SetId(said.Id);
             if (isLate && call.IsShown) Note("late-id", RepairAction.Removed, said.Id.Length);
-            if (call is { IsShown: true, MintedId: not null }) Edit(e).Parts[index].NewToolId = "";
+            if (call.IsShown && (call.MintedId is not null || !call.Id.SequenceEqual(said.Id))) Edit(e).Parts[index].NewToolId = "";
         }
 
         if (said.Name.IsEmpty) return;

@@ -30,8 +30,8 @@ internal sealed class CallBook(RepairContext context, CallNotes notes, Func<stri
         call = part.Id.IsEmpty ? null : WithId(choice, part.Id, part.Index);
         if (call is not null) return IsAnother(call, part, opens) ? CallMatch.Begins : CallMatch.Continues;
         call = part.Index >= 0 ? Last(choice, part.Index) : Last(choice, null);
-        if (call is null) return FindElsewhere(choice, part, !said.IsEmpty, out call);
-        if (!part.Id.IsEmpty) return IsLateId(call, part) ? CallMatch.Continues : CallMatch.Begins;
+        if (call is null) return FindElsewhere(choice, part, said, out call);
+        if (!part.Id.IsEmpty) return IsLateId(call, part) || GoesOn(call, part, said) ? CallMatch.Continues : CallMatch.Begins;
         if (part.Name.IsEmpty) return call is { Arguments.IsWhole: true, NextAnnounced: true } && opens ? CallMatch.Begins : CallMatch.Continues;
         if (BeginsByName(call, part, opens)) return CallMatch.Begins;
         call.NextAnnounced = call.Arguments.IsWhole && call.Name.SequenceEqual(part.Name);
@@ -127,14 +127,21 @@ internal sealed class CallBook(RepairContext context, CallNotes notes, Func<stri
 
     /// <summary>Nothing was said under this index. A head belongs to arguments that came before it without an index; a continuation under a
     /// foreign index can only mean the call that is still open; arguments alone begin a call whose head comes later.</summary>
-    private CallMatch FindElsewhere(int choice, in CallPart part, bool hasArguments, out CallState? call)
+    private CallMatch FindElsewhere(int choice, in CallPart part, ReadOnlySpan<byte> said, out CallState? call)
     {
         call = Last(choice, null);
         bool isHead = !part.Id.IsEmpty || !part.Name.IsEmpty;
-        if (call is null || (call.Id.IsEmpty && call.Name.IsEmpty && call.UpstreamIndex >= 0)) return isHead || hasArguments ? CallMatch.Begins : CallMatch.Unknown;
-        if (isHead) return call.Name.IsEmpty && call.Id.IsEmpty ? CallMatch.Continues : CallMatch.Begins;
+        if (call is null || (call.Id.IsEmpty && call.Name.IsEmpty && call.UpstreamIndex >= 0)) return isHead || !said.IsEmpty ? CallMatch.Begins : CallMatch.Unknown;
+        if (isHead) return (call.Name.IsEmpty && call.Id.IsEmpty) || (part.Id.IsEmpty && GoesOn(call, part, said)) ? CallMatch.Continues : CallMatch.Begins;
         if (!call.Arguments.IsWhole) return CallMatch.Continues;
-        return hasArguments ? CallMatch.Begins : CallMatch.Unknown;
+        return said.IsEmpty ? CallMatch.Unknown : CallMatch.Begins;
+    }
+
+    /// <summary>Some upstreams give every piece an id or an index of its own: what can only be more of open arguments begins no call.</summary>
+    private static bool GoesOn(CallState call, in CallPart part, ReadOnlySpan<byte> said)
+    {
+        if (call.Name.IsEmpty || call.Arguments.IsWhole || said.IsEmpty) return false;
+        return part.Name.IsEmpty || (call.Arguments.HasAny && said[0] != '{' && part.Name.SequenceEqual(call.Name));
     }
 
     /// <summary>The call had to do without an id, and now one comes for it.</summary>

@@ -39,7 +39,6 @@ internal sealed class CallEnds(CallBook book, CallNotes notes) : IDisposable
             broken |= claimsWhole && call.Arguments.IsBroken;
         }
 
-        if (broken) notes.Note("broken-arguments", RepairAction.Passed, 0);
         return new CallsEnd(any, dropped, unfinished, broken);
     }
 

@@ -29,6 +29,12 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
     /// <summary>A call that upstream called finished has arguments that are no JSON.</summary>
     public bool HasBrokenArguments { get; private set; }
 
+    /// <summary>The answer passes as it is, broken arguments and all.</summary>
+    public void NotePassed()
+    {
+        if (HasBrokenArguments) _calls!.Note("broken-arguments", RepairAction.Passed, 0);
+    }
+
     /// <remarks>An observing stage decides on a copy that nobody reads.</remarks>
     public override void Push(ChatEvent chatEvent)
     {

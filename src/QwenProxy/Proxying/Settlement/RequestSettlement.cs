@@ -111,7 +111,13 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
 
     private static void LogRepairs(ILogger logger, Exchange exchange)
     {
-        if (exchange.Repairs.Decisions.Count == 0 || !logger.IsEnabled(LogLevel.Debug)) return;
+        if (exchange.Repairs.Counts.Count == 0) return;
+        foreach ((string stage, string rule, RepairAction action) in exchange.Repairs.Counts.Keys)
+        {
+            if (action == RepairAction.Passed) RequestLog.Unmended(logger, exchange.RequestId, stage, rule);
+        }
+
+        if (!logger.IsEnabled(LogLevel.Debug)) return;
         foreach (RepairDecision d in exchange.Repairs.Decisions)
         {
             RequestLog.Repair(logger, exchange.RequestId, d.Stage, d.Rule, d.Action, d.Channel, d.Event, d.Bytes, d.Detail);

@@ -47,7 +47,11 @@ internal sealed class ChatFrames(Exchange exchange, UpstreamStream upstream, Str
         if (repair.Verifier is { IsCaughtUp: false }) Fail(OwnErrors.ResumeDiffers());
         else if (!TakesAnything && words.SaidNothing) Fail(OwnErrors.SaidNothing());
         else if (!TakesAnything && !answer.IsStream && repair.HasBrokenArguments) Fail(OwnErrors.BrokenArguments());
-        else words.Open();
+        else
+        {
+            repair.NotePassed();
+            words.Open();
+        }
     }
 
     private bool Take(ChatEvent e, long now)

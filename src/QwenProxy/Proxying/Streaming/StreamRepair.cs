@@ -59,6 +59,9 @@ internal sealed class StreamRepair : IDisposable
     /// <summary>A tool call that upstream called finished has arguments that are no JSON.</summary>
     public bool HasBrokenArguments => _pipeline.HasBrokenArguments;
 
+    /// <summary>The answer passes as it is: what is known to be wrong in it is noted.</summary>
+    public void NotePassed() => _pipeline.NotePassed();
+
     public void Dispose() => _pipeline.Dispose();
 
     private static RepairMode? ModeOf(SwitchMode mode) => mode switch

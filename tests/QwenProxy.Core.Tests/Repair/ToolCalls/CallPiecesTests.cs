@@ -119,6 +119,9 @@ public sealed class CallPiecesTests
         { "a finished call said again", [new(0, "a", "f", Doc), new(1, "a", "f", Doc)], [$"f({Doc})"], "a" },
         { "a finished call's head said again", [new(0, "a", "f", Doc), new(1, "a", "f", "")], [$"f({Doc})"], "a" },
         { "a head under another index", [new(3, "a", "f", ""), new(0, "a", "f", Doc)], [$"f({Doc})"], "a" },
+        { "an id of its own for every piece", [new(0, "a", "f", ""), new(0, "b", null, Doc[..9]), new(0, "c", null, Doc[9..])], [$"f({Doc})"], "a" },
+        { "an id and the name for every piece", [new(0, "a", "f", Doc[..9]), new(0, "b", "f", Doc[9..20]), new(0, "c", "f", Doc[20..])], [$"f({Doc})"], "a" },
+        { "an index of its own for every piece", [new(0, "a", "f", Doc[..9]), new(1, "", "f", Doc[9..20]), new(2, null, null, Doc[20..])], [$"f({Doc})"], "a" },
         { "a call without a name", [new(0, "a", "f", Doc), new(1, "b", null, "{\"x\":1}")], [$"f({Doc})"], "a" },
     };
 
@@ -136,7 +139,7 @@ public sealed class CallPiecesTests
                 Assert.Equal(ids, Ids(run));
                 Assert.Equal("tool_calls", run.FinishReason);
                 Assert.Equal(0, run.Context.HeldBytes);
-                Assert.DoesNotContain(run.Context.Report.Counts.Keys, k => k.Rule == "broken-arguments");
+                Assert.All(run.Calls, c => JsonDocument.Parse(c[(c.IndexOf('(', StringComparison.Ordinal) + 1)..^1]).Dispose());
             }
         }
     }
@@ -211,41 +214,6 @@ public sealed class CallPiecesTests
         Assert.Equal(id == "call_1", run.Stream.Contains("call_1", StringComparison.Ordinal));
     }
 
-    public static TheoryData<string, string, bool, string> Broken => new()
-    {
-        { "{\"x\":1,}", "tool_calls", true, "tool_calls" },
-        { "{'x':1}", "stop", true, "tool_calls" },
-        { "{\"x\":1}{\"y\":2}", "tool_calls", true, "tool_calls" },
-        { "{\"x\":1} and so on", "tool_calls", true, "tool_calls" },
-        { "ls -la", "tool_calls", true, "tool_calls" },
-        { "{\"x\":\"\\q\"}", "tool_calls", true, "tool_calls" },
-        { "{\"x\":01}", "tool_calls", true, "tool_calls" },
-        { "{\"x\":tru}", "tool_calls", true, "tool_calls" },
-        { "{\"x\":[1,2}", "tool_calls", true, "length" },
-        { "{\"x\":\"", "stop", true, "length" },
-        { "{\"x\":\"", "length", false, "length" },
-        { "{\"x\":1,}", "content_filter", false, "content_filter" },
-        { "{\"x\":[-1.5e+3,true,null,\"\\u00e9\\n\"]}", "tool_calls", false, "tool_calls" },
-        { "\"text\"", "tool_calls", false, "tool_calls" },
-        { "[\"a\",\"b\"]", "tool_calls", false, "tool_calls" },
-        { "5", "stop", false, "tool_calls" },
-    };
-
-    [Theory]
-    [MemberData(nameof(Broken))]
-    public void ArgumentsThatAreNoJson_PassAndAreNoted(string arguments, string finish, bool broken, string reason)
-    {
-        foreach (int size in (int[])[int.MaxValue, 1, 3])
-        {
-            using Stages stages = new();
-            RepairRun run = RepairRun.Of(Stream(Cut([new(0, "a", "f", arguments)], size), finish), NewContext(), stages.Make);
-            Assert.Equal($"f({arguments})", Assert.Single(run.Calls));
-            Assert.Equal(reason, run.FinishReason);
-            Assert.Equal(broken, stages.Stage!.HasBrokenArguments);
-            Assert.Equal(broken, run.Context.Report.Counts.ContainsKey(("tool-deltas", "broken-arguments", RepairAction.Passed)));
-        }
-    }
-
     [Fact]
     public void RawLineEndsInAString_BecomeEscapes()
     {
@@ -286,14 +254,5 @@ public sealed class CallPiecesTests
         Assert.Empty(nameless.Calls);
         RepairRun foreign = Run(Stream(Cut([new(0, "a", "f", "{\"x\":1}"), new(0, null, null, json + json)], 5000)));
         Assert.Equal($"f({{\"x\":1}}{json}{json})", Assert.Single(foreign.Calls));
-    }
-
-    private sealed class Stages : IDisposable
-    {
-        public ToolDeltaStage? Stage { get; private set; }
-
-        public RepairStage[] Make(RepairContext context) => [Stage = new ToolDeltaStage(context, RepairMode.On, () => "m")];
-
-        public void Dispose() => Stage?.Dispose();
     }
 }
