@@ -1,5 +1,6 @@
 using System.Security.Cryptography.X509Certificates;
 using QwenProxy.Simulator.Agents;
+using QwenProxy.Simulator.OAuth;
 
 namespace QwenProxy.Simulator;
 
@@ -22,6 +23,9 @@ public sealed record SimulatorOptions
 
     /// <summary>When set, a bearer token it refuses gets the portal's 401.</summary>
     public Func<string, bool>? AcceptsToken { get; init; }
+
+    /// <summary>When set, its routes are served beside the models', so that a sign-in and what it is for are at one address.</summary>
+    public OAuthSimulator? OAuth { get; init; }
 
     /// <summary>The portal's own rule: 400 unless the first message has the role system.</summary>
     public bool Portal { get; init; }

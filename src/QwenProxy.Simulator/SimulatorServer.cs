@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using QwenProxy.Simulator.OAuth;
 using QwenProxy.Simulator.Scenarios;
 
 namespace QwenProxy.Simulator;
@@ -31,6 +32,9 @@ public sealed class SimulatorServer : IAsyncDisposable
 
     /// <summary>The base URL a client is configured with, <c>http://127.0.0.1:PORT/v1</c>.</summary>
     public Uri BaseUrl { get; private set; } = null!;
+
+    /// <summary>Every scenario with its group and what it does, by name.</summary>
+    public static IEnumerable<(string Name, string Group, string Summary)> Scenarios => ScenarioCatalogue.All.Select(s => (s.Name, s.Group, s.Summary));
 
     /// <summary>The newest requests, oldest first.</summary>
     public IReadOnlyList<RecordedRequest> Requests => _log.All;
@@ -57,11 +61,17 @@ public sealed class SimulatorServer : IAsyncDisposable
         builder.WebHost.UseSockets(s => s.UnsafePreferInlineScheduling = true);
         builder.WebHost.ConfigureKestrel(kestrel => ConfigureKestrel(kestrel, options, next => connection => server!.TrackAsync(connection, next)));
         WebApplication app = builder.Build();
-        app.Run(router.HandleAsync);
+        app.Run(http => options.OAuth is { } oauth && OAuthSimulatorEndpoints.Find(http, oauth, options.Time) is { } call ? call : router.HandleAsync(http));
         server = new SimulatorServer(app, log, connections);
         await app.StartAsync(cancellationToken);
         string address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
         server.BaseUrl = new Uri(address + "/v1");
+        if (options.OAuth is { } oauth)
+        {
+            oauth.BaseUrl = new Uri(address);
+            oauth.Options.ResourceUrl ??= address;
+        }
+
         return server;
     }
 

@@ -6,6 +6,7 @@ using QwenProxy.Hosting;
 ProxyServer.PrepareProcess();
 using StopSignals stop = new();
 Terminal terminal = Terminal.FromProcess();
+AgentCommands agents = new(terminal, SourcesOf);
 LedgerCommand ledger = new(terminal, SourcesOf, TimeProvider.System);
 SignInCommands signIn = new(terminal, SourcesOf);
 CommandActions actions = new()
@@ -20,6 +21,8 @@ CommandActions actions = new()
     Models = new ModelsCommand(terminal, SourcesOf).RunAsync,
     Config = new ConfigCommand(terminal, SourcesOf).RunAsync,
     Setup = new SetupCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
+    RunAgent = agents.RunAsync,
+    EnvAgent = agents.EnvAsync,
     Doctor = new DoctorCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
     Replay = new ReplayCommand(terminal, TimeProvider.System).RunAsync,
     Usage = new UsageCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,

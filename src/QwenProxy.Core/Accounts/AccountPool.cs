@@ -32,6 +32,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
     private readonly Dictionary<string, int> _loads = [];
     private readonly HashSet<string> _isolated = [];
     private readonly Cooldowns _cooldowns = new();
+    private readonly HashSet<string> _served = new(StringComparer.Ordinal);
 
     /// <summary>Leases not yet settled.</summary>
     public int LeasesOut { get; private set; }
@@ -107,7 +108,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
             breakers.AddRange(_isolated.Order(StringComparer.Ordinal).Select(a => new BreakerRecord(a, "*", BreakerState.Isolated, 0, null)));
             foreach (((string account, string model), CircuitBreaker breaker) in _breakers)
             {
-                if (breaker.State != BreakerState.Closed || breaker.Failures > 0) breakers.Add(breaker.Export(account, model));
+                if (breaker.State != BreakerState.Closed || (breaker.Failures > 0 && _served.Contains(model))) breakers.Add(breaker.Export(account, model));
             }
 
             return new PoolRecord(breakers.ToImmutable(), [.. _cooldowns.Export(now)]);
@@ -153,8 +154,8 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
             CircuitBreaker? breaker = _breakers.GetValueOrDefault((lease.Account, lease.Model));
             if (breaker is null && verdict is true) breaker = BreakerFor(lease.Account, lease.Model);
             bool changed = breaker?.Report(verdict, lease.IsProbe, now) ?? false;
-            if (error is null) _cooldowns.Forgive(lease.Account, lease.Model);
-            Cooldown? cooldown = error is null ? null : _cooldowns.Note(lease.Account, lease.Model, error, now);
+            if (error is null) Serve(lease);
+            Cooldown? cooldown = error is null || IsOfAnUnknownName(lease.Model, error) ? null : _cooldowns.Note(lease.Account, lease.Model, error, now);
             BreakerState? state = changed ? breaker!.State : null;
             if (breaker is { State: BreakerState.Closed, Failures: 0 }) _breakers.Remove((lease.Account, lease.Model));
             return new Settlement(state, cooldown);
@@ -171,6 +172,15 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
         }
     }
 
+    private void Serve(Lease lease)
+    {
+        _cooldowns.Forgive(lease.Account, lease.Model);
+        if (_served.Count < MaxBreakers) _served.Add(lease.Model);
+    }
+
+    /// <summary>A name that no account ever served says nothing about an account that does not know it, and clients make up any number of names.</summary>
+    private bool IsOfAnUnknownName(string model, ProxyError error) => error.Kind == FaultKind.ModelNotFound && !_served.Contains(model);
+
     private void GiveBack(Lease lease)
     {
         LeasesOut--;
@@ -183,10 +193,17 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
     private CircuitBreaker? BreakerFor(string account, string model)
     {
         if (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker)) return breaker;
-        if (_breakers.Count >= MaxBreakers) return null;
+        if (_breakers.Count >= MaxBreakers && !ForgetUnknown()) return null;
         breaker = new CircuitBreaker(breakerFailures, breakerOpen);
         _breakers.Add((account, model), breaker);
         return breaker;
+    }
+
+    /// <summary>Names that nobody ever served make room for those that somebody may.</summary>
+    private bool ForgetUnknown()
+    {
+        foreach ((string Account, string Model) key in _breakers.Keys.Where(k => !_served.Contains(k.Model)).ToArray()) _breakers.Remove(key);
+        return _breakers.Count < MaxBreakers;
     }
 
     private Candidate Look(string account, string model, DateTimeOffset now)
@@ -201,7 +218,8 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
         Cooldown? cooldown = _cooldowns.Find(account, model, now);
         if (cooldown is null) return new Candidate(account, model, CandidateState.Ready);
         CandidateState state = cooldown.Hard ? CandidateState.Cooling : CandidateState.Last;
-        return new Candidate(account, model, state, cooldown.Until, cooldown.ToError(now));
+        // A named time is when it may be asked; where an account is asked last, the end of its window is what callers can count on.
+        return new Candidate(account, model, state, cooldown.Hard ? cooldown.Until : cooldown.ReadyAt, cooldown.ToError(now));
     }
 
     private IEnumerable<AccountSnapshot> Order(ImmutableArray<AccountSnapshot> accounts, ulong? affinity)

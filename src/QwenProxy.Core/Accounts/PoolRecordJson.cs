@@ -9,7 +9,7 @@ namespace QwenProxy.Core.Accounts;
 /// <summary>
 /// The pool's state as a JSON file:
 /// <c>{"breakers":[{"account","model","state","failures","nextProbe"}],
-/// "cooldowns":[{"account","model","kind","until","hard","status","code","message"}]}</c>.
+/// "cooldowns":[{"account","model","kind","until","ends","hard","status","code","message"}]}</c>.
 /// Times are ISO 8601 in UTC. It holds no secret and no text of a conversation, but upstreams' own error messages.
 /// </summary>
 public static class PoolRecordJson
@@ -69,6 +69,7 @@ public static class PoolRecordJson
         if (cooldown.Model is not null) writer.WriteString("model"u8, cooldown.Model);
         writer.WriteString("kind"u8, cooldown.Kind.ToString());
         writer.WriteString("until"u8, cooldown.Until.ToUniversalTime());
+        if (cooldown.Ends is { } ends) writer.WriteString("ends"u8, ends.ToUniversalTime());
         writer.WriteBoolean("hard"u8, cooldown.Hard);
         writer.WriteNumber("status"u8, cooldown.Status);
         if (cooldown.Code is not null) writer.WriteString("code"u8, cooldown.Code);
@@ -93,7 +94,7 @@ public static class PoolRecordJson
         if (Text(item, "account") is not { } account || Time(item, "until") is not { } until) return null;
         if (!Enum.TryParse(Text(item, "kind"), out FaultKind kind) || !Enum.IsDefined(kind)) return null;
         bool hard = item.TryGetProperty("hard", out JsonElement value) && value.ValueKind == JsonValueKind.True;
-        return new Cooldown(account, Text(item, "model"), kind, until, hard, Number(item, "status"), Text(item, "code"), Text(item, "message") ?? "");
+        return new Cooldown(account, Text(item, "model"), kind, until, hard, Number(item, "status"), Text(item, "code"), Text(item, "message") ?? "") { Ends = Time(item, "ends") };
     }
 
     private static string? Text(JsonElement item, string name) =>

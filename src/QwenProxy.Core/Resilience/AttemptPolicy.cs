@@ -165,7 +165,7 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         ProxyError told = MostTelling(history, routes);
         // Another account may be back sooner than the one whose words are told.
         if (told.Status is 429 or 503 && wait is not null && !(told.RetryAfter < wait)) told = told with { RetryAfter = wait };
-        return ErrorPolicy.WithRetryAfter(told);
+        return ErrorPolicy.WithRetryAfter(ErrorSummary.OfAttempts(told, [.. history.Failures.Where(f => f.Model == routes[0].Model)], now));
     }
 
     /// <summary>
@@ -192,11 +192,11 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         if (all.Length == 0) return OwnErrors.ModelNotFound(routes.Count > 0 ? routes[0].Model : "");
         TimeSpan retryAfter = wait ?? TimeSpan.FromSeconds(60);
         Candidate[] cooling = [.. all.Where(c => c.State == CandidateState.Cooling)];
-        if (cooling.Length == 0) return OwnErrors.CircuitOpen(retryAfter);
+        if (cooling.Length == 0) return ErrorSummary.OfCandidates(OwnErrors.CircuitOpen(retryAfter), all);
         // With one account there is no pool to speak of: later callers hear what the first one heard.
         bool alone = all.All(c => c.Account == all[0].Account);
         if (alone && cooling.MinBy(c => c.ReadyAt)!.Reason is { } reason) return reason with { RetryAfter = retryAfter };
-        return OwnErrors.AccountsCooling(retryAfter);
+        return ErrorSummary.OfCandidates(OwnErrors.AccountsCooling(retryAfter), all);
     }
 
     private readonly record struct Pick(Candidate Candidate, TimeSpan Delay);

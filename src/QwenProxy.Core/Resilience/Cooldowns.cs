@@ -14,6 +14,12 @@ namespace QwenProxy.Core.Resilience;
 public sealed record Cooldown(
     string Account, string? Model, FaultKind Kind, DateTimeOffset Until, bool Hard, int Status, string? Code, string Message)
 {
+    /// <summary>The true end of the window behind it, where that is known and later than <see cref="Until"/>, when the account is looked at again.</summary>
+    public DateTimeOffset? Ends { get; init; }
+
+    /// <summary>When callers may expect to be served again.</summary>
+    public DateTimeOffset ReadyAt => Ends ?? Until;
+
     /// <summary>The failure as the one who caused it saw it, with the time that is left.</summary>
     public ProxyError ToError(DateTimeOffset now) => new()
     {
@@ -22,7 +28,7 @@ public sealed record Cooldown(
         Status = Status,
         Code = Code,
         Message = Message,
-        RetryAfter = TimeSpan.FromSeconds(Math.Max(1, Math.Ceiling((Until - now).TotalSeconds))),
+        RetryAfter = TimeSpan.FromSeconds(Math.Max(1, Math.Ceiling((ReadyAt - now).TotalSeconds))),
     };
 }
 
@@ -50,7 +56,10 @@ public sealed class Cooldowns(int maxEntries = 1024)
         // An account that said no for good is asked last, not never: when nobody else is left, upstream's own words beat ours.
         bool hard = error.RetryAfter is not null && !rule.Bans;
         string? key = scope == CooldownScope.Account ? null : model;
-        Cooldown cooldown = new(account, key, error.Kind, now + length, hard, error.Status, error.Code, error.Message);
+        Cooldown cooldown = new(account, key, error.Kind, now + length, hard, error.Status, error.Code, error.Message)
+        {
+            Ends = error.Kind == FaultKind.QuotaExhausted ? QuotaWindow.End(error, now) : null,
+        };
         if (_entries.TryGetValue((account, key, error.Kind), out Cooldown? old) && old.Until > now && (old.Hard == hard ? old.Until > cooldown.Until : old.Hard)) return old;
         Add(cooldown, now);
         return cooldown;

@@ -20,6 +20,28 @@ public static class QuotaWindow
         return wait > LongestSleep ? LongestSleep : wait;
     }
 
+    /// <summary>When the window is over, as far as upstream's words tell it for certain; null when they do not, and for one that slides.</summary>
+    public static DateTimeOffset? End(ProxyError error, DateTimeOffset now)
+    {
+        if (error.RetryAfter is { } named) return now + named;
+        if (NamedReset(error.Message, now) is { } reset) return now + reset;
+        string words = error.Message.ToLowerInvariant();
+        bool isSure = !words.Contains("month allocated", StringComparison.Ordinal) && !words.Contains("hour allocated", StringComparison.Ordinal);
+        return isSure && ByWindow(words, now) is { } window ? now + window : null;
+    }
+
+    /// <summary>Which quota it is, in a person's words.</summary>
+    public static string NameOf(string message)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        foreach (string window in (string[])["week", "month", "day", "hour", "free"])
+        {
+            if (message.Contains(window + " allocated", StringComparison.OrdinalIgnoreCase)) return window + " quota";
+        }
+
+        return message.Contains("free", StringComparison.OrdinalIgnoreCase) ? "free quota" : "quota";
+    }
+
     /// <summary>A free quota belongs to one model; every other quota to the whole account.</summary>
     public static CooldownScope Scope(ProxyError error) =>
         $"{error.Code} {error.Message}".Contains("free", StringComparison.OrdinalIgnoreCase)

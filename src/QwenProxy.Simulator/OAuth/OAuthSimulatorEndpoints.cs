@@ -22,6 +22,15 @@ public static class OAuthSimulatorEndpoints
         routes.MapGet("/authorize", (RequestDelegate)(context => ConfirmAsync(context, state)));
     }
 
+    /// <summary>The same routes where there is no routing; null when the request is none of theirs.</summary>
+    public static Task? Find(HttpContext context, OAuthSimulator state, TimeProvider time) => (context.Request.Method, context.Request.Path.Value) switch
+    {
+        ("POST", DevicePath) => HandleAsync(context, state, time, deviceEndpoint: true),
+        ("POST", TokenPath) => HandleAsync(context, state, time, deviceEndpoint: false),
+        ("GET", "/authorize") => ConfirmAsync(context, state),
+        _ => null,
+    };
+
     private static async Task HandleAsync(HttpContext context, OAuthSimulator state, TimeProvider time, bool deviceEndpoint)
     {
         if (!context.Request.HasFormContentType)

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
@@ -24,6 +25,7 @@ internal sealed class AccountDoctor(
     /// <summary>What <see cref="Bound"/> is for this one.</summary>
     public TimeSpan Limit { get; init; } = Bound;
 
+    private readonly ConcurrentDictionary<string, string> _files = new(StringComparer.Ordinal);
     private readonly ModelListCall _call = new(transport, snapshot, time);
 
     public async Task<AccountReport> CheckAsync(AccountSnapshot account, CancellationToken stop)
@@ -33,8 +35,8 @@ internal sealed class AccountDoctor(
         using Deadline deadline = new(time, Limit, limit);
         try
         {
-            if (account.CredentialsPath is { } credentials) findings.Add(FileChecks.Check(credentials, $"`{AccountAuthorizer.LoginCommandOf(credentials)}`"));
-            else if (account.KeyFile is { } keyFile) findings.Add(FileChecks.Check(keyFile, $"write the key into {keyFile}"));
+            if (account.CredentialsPath is { } credentials) findings.Add(CheckFile(account, credentials, $"`{AccountAuthorizer.LoginCommandOf(credentials)}`"));
+            else if (account.KeyFile is { } keyFile) findings.Add(CheckFile(account, keyFile, $"write the key into {keyFile}"));
             await AskAsync(account, findings, limit.Token);
         }
         catch (OperationCanceledException) when (deadline.Passed && !stop.IsCancellationRequested)
@@ -48,6 +50,13 @@ internal sealed class AccountDoctor(
     /// <summary>What a service could repeat and nobody may see. Short header values are words, not secrets, and would black out others.</summary>
     private static string[] SecretsOf(AccountSnapshot account, string? token) =>
         [.. account.Headers.Select(h => h.Value).Append(token ?? "").Where(v => v.Length >= ShortestSecret)];
+
+    /// <summary>A file that several accounts share is checked, and its fault told, with the first of them.</summary>
+    private Finding CheckFile(AccountSnapshot account, string path, string missingFix)
+    {
+        string first = _files.GetOrAdd(Path.GetFullPath(path), account.Name);
+        return first == account.Name ? FileChecks.Check(path, missingFix) : Finding.Note(CheckName.File, $"{path} is that of {first}, where it is checked");
+    }
 
     private async Task AskAsync(AccountSnapshot account, List<Finding> findings, CancellationToken stop)
     {

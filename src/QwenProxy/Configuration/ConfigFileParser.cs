@@ -38,8 +38,8 @@ internal ref struct ConfigFileParser
         }
         catch (JsonException e)
         {
-            ConfigPosition place = new((int)(e.LineNumber ?? 0) + 1, (int)(e.BytePositionInLine ?? 0) + 1);
-            context.Fault(file, place, "not JSON: " + FirstSentence(e.Message));
+            JsonFault fault = JsonFault.Of(parser._bytes, e);
+            context.Fault(file, fault.Place, fault.Words);
         }
 
         return null;
@@ -90,12 +90,5 @@ internal ref struct ConfigFileParser
         ReadOnlySpan<byte> before = _bytes[..(int)_reader.TokenStartIndex];
         int lineStart = before.LastIndexOf((byte)'\n') + 1;
         return new ConfigPosition(before.Count((byte)'\n') + 1, Encoding.UTF8.GetCharCount(before[lineStart..]) + 1);
-    }
-
-    private static string FirstSentence(string message)
-    {
-        // The reader appends its own "LineNumber: … | BytePositionInLine: …", which the fault's origin says already.
-        int own = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
-        return own < 0 ? message : message[..own];
     }
 }

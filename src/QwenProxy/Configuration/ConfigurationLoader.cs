@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
+using System.Security.Cryptography;
+using System.Text;
 using QwenProxy.Core.Accounts;
 
 namespace QwenProxy.Configuration;
@@ -44,6 +46,7 @@ internal sealed class ConfigurationLoader
 
         // A file that could not be read may hold keys; to say that there are none would be a guess.
         if (root is not null || _context.File.Length == 0) CheckAddress(root, snapshot, clients.AnyWritten);
+        snapshot = snapshot with { ConfigFile = _context.File.Length == 0 ? null : _context.File, Fingerprint = FingerprintOf(_context.Values) };
         return new ConfigurationResult
         {
             Snapshot = _context.Faults.Count == 0 ? snapshot : null,
@@ -57,6 +60,13 @@ internal sealed class ConfigurationLoader
                 CredentialsFiles = _context.CredentialsFiles,
             },
         };
+    }
+
+    /// <summary>Values are shown ones, with secrets as <c>***</c>.</summary>
+    private static string FingerprintOf(IEnumerable<EffectiveValue> values)
+    {
+        string text = string.Join('\n', values.Where(v => v.Path is not ("host" or "port" or "debug")).Select(v => $"{v.Path}={v.Value}").Order(StringComparer.Ordinal));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..16];
     }
 
     private StorageSnapshot Defaults()

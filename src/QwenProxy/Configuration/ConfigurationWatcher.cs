@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 
 namespace QwenProxy.Configuration;
@@ -36,6 +37,9 @@ internal sealed partial class ConfigurationWatcher : IDisposable
 
     /// <summary>Raised after each good reload, one at a time, on the timer's thread.</summary>
     public event Action<ProxySnapshot>? Changed;
+
+    /// <summary>Raised when an edit was refused, with its faults, likewise.</summary>
+    public event Action<ImmutableArray<string>>? Refused;
 
     /// <summary>The last good configuration.</summary>
     public ProxySnapshot Current { get; private set; }
@@ -79,6 +83,7 @@ internal sealed partial class ConfigurationWatcher : IDisposable
         {
             _loaded = _lastSeen = _loaded.And(result.Inputs);
             LogRefused(_logger, result.Faults.Count, string.Join("; ", result.Faults));
+            Refused?.Invoke([.. result.Faults.Select(f => f.ToString())]);
             return;
         }
 

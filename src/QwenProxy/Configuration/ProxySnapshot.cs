@@ -8,6 +8,12 @@ namespace QwenProxy.Configuration;
 /// <summary>The whole validated configuration. A request keeps the snapshot it began with; a reload swaps the reference.</summary>
 internal sealed record ProxySnapshot
 {
+    /// <summary>The file it was read from; null where there is none.</summary>
+    public string? ConfigFile { get; init; }
+
+    /// <summary>Tells two configurations apart without showing either: where they agree in all but address and verbosity it is the same.</summary>
+    public string Fingerprint { get; init; } = "";
+
     public string Host { get; init; } = "127.0.0.1";
 
     public int Port { get; init; } = 8143;

@@ -30,9 +30,11 @@ internal sealed class AccountsCommand(Terminal terminal, Func<ConfigurationFlags
         }
         else
         {
-            terminal.Error.WriteLine(running is null ? "No running proxy was found; this is what the configuration says." : "As the running proxy sees them:");
+            terminal.Error.WriteLine(running is null
+                ? $"No proxy answers at {AdminClient.OriginOf(snapshot)}; this is what the configuration says."
+                : $"As the proxy at {AdminClient.OriginOf(snapshot)} sees them:");
+            if (running is not null) StatusCommand.TellConfiguration(terminal, status.RootElement, snapshot);
             TablePrinter.Print(terminal, ["ACCOUNT", "KIND", "PROFILE", "HOST", "STATE", "FILE", "WHY"], [.. accounts.EnumerateArray().Select(Row)]);
-            foreach (AccountSnapshot disabled in snapshot.DisabledAccounts) terminal.Error.WriteLine($"{disabled.Name} is switched off in the configuration.");
         }
 
         if (accounts.GetArrayLength() > 0) return ExitCodes.Done;

@@ -15,6 +15,21 @@ internal static class AdminClient
         return $"http://{host}:{snapshot.Port}";
     }
 
+    /// <summary>Whether something answers there at all.</summary>
+    public static async Task<bool> IsAliveAsync(string origin, CancellationToken stop)
+    {
+        using HttpClient client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(5) };
+        try
+        {
+            using HttpResponseMessage response = await client.GetAsync(new Uri(origin + "/healthz"), stop);
+            return response.IsSuccessStatusCode;
+        }
+        catch (Exception absent) when (absent is HttpRequestException || (absent is OperationCanceledException && !stop.IsCancellationRequested))
+        {
+            return false;
+        }
+    }
+
     /// <summary>The proxy's status; null when none answers there, with the reason in <c>Problem</c>.</summary>
     public static Task<(JsonDocument? Status, string Problem)> StatusAsync(ProxySnapshot snapshot, CancellationToken stop) => GetAsync(snapshot, "/admin/status", stop);
 

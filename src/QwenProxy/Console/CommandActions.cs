@@ -28,6 +28,10 @@ internal sealed record CommandActions
 
     public Func<SetupOptions, CancellationToken, Task<int>>? Setup { get; init; }
 
+    public Func<RunAgentOptions, CancellationToken, Task<int>>? RunAgent { get; init; }
+
+    public Func<EnvAgentOptions, CancellationToken, Task<int>>? EnvAgent { get; init; }
+
     public Func<ReplayOptions, CancellationToken, Task<int>>? Replay { get; init; }
 
     public Func<UsageOptions, CancellationToken, Task<int>>? Usage { get; init; }
@@ -45,7 +49,13 @@ internal sealed record ServeOptions(ConfigurationFlags Flags);
 internal sealed record DemoOptions(int? Port, string? Scenario, bool Once);
 
 /// <param name="ReplayFile">A captured stream to answer with; a full path.</param>
-internal sealed record SimulateOptions(int? Port, string? Scenario, string? ReplayFile);
+internal sealed record SimulateOptions(int? Port, string? Scenario, string? ReplayFile)
+{
+    /// <summary>Only the scenarios are wanted.</summary>
+    public bool List { get; init; }
+
+    public bool Json { get; init; }
+}
 
 internal sealed record LoginOptions(string? Name, bool Json, ConfigurationFlags Flags);
 
@@ -68,7 +78,17 @@ internal sealed record SetupOptions(string Client, bool Undo, bool Print, Config
 
     /// <summary>The model the agent shall ask for; null lets the accounts decide.</summary>
     public string? Model { get; init; }
+
+    /// <summary>A model that is not on offer is written all the same.</summary>
+    public bool Force { get; init; }
 }
+
+/// <param name="Model">Null lets the accounts decide.</param>
+/// <param name="Arguments">What the agent is given.</param>
+internal sealed record RunAgentOptions(string Agent, string? Model, ImmutableArray<string> Arguments, ConfigurationFlags Flags);
+
+/// <param name="Model">Null lets the accounts decide.</param>
+internal sealed record EnvAgentOptions(string Agent, string? Model, ConfigurationFlags Flags);
 
 /// <param name="Repair">off, observe, safe or auto.</param>
 /// <param name="Dialect">chat, responses or messages.</param>

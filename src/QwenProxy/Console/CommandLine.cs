@@ -14,6 +14,9 @@ internal static class CommandLine
     /// <summary>A file name behind an @ is a name here, not a file with more arguments: prompts and keys may begin with one.</summary>
     private static readonly ParserConfiguration s_parsing = new() { ResponseFileTokenReplacer = null };
 
+    /// <summary>Of this program, as in 0.1.0.</summary>
+    public static string Version => typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "";
+
     public static RootCommand Build(CommandActions actions)
     {
         CommandTree tree = new(actions);
@@ -95,8 +98,7 @@ internal static class CommandLine
 
         public override int Invoke(ParseResult parseResult)
         {
-            string? version = typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
-            parseResult.InvocationConfiguration.Output.WriteLine($"qwen-proxy {version?.Split('+')[0]} ({RuntimeInformation.FrameworkDescription})");
+            parseResult.InvocationConfiguration.Output.WriteLine($"qwen-proxy {Version} ({RuntimeInformation.FrameworkDescription})");
             return ExitCodes.Done;
         }
     }

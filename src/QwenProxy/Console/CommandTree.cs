@@ -8,8 +8,6 @@ namespace QwenProxy.Console;
 /// <summary>The commands with their options, descriptions and examples.</summary>
 internal sealed partial class CommandTree
 {
-    private static readonly string[] s_clients = ["claude-code", "codex", "qwen-code", "opencode", "cline", "continue", "aider"];
-
     private readonly RootCommand _root = new("Qwen Proxy stands between coding agents and the services that serve Qwen models.");
     private readonly ConfigurationOptionGroup _rootGroup;
     private readonly Dictionary<Command, string> _examples = [];
@@ -27,13 +25,15 @@ internal sealed partial class CommandTree
             AddNamed("logout", "Sign out; the credentials file is kept as .bak", "qwen-proxy logout work",
                 (n, json, flags, stop) => logout(new(n, json, flags), stop));
         if (actions.Accounts is { } accounts)
-            AddList("accounts", "Accounts with kind, state and quota left", (json, flags, stop) => accounts(new(json, flags), stop));
+            AddList("accounts", "Accounts with kind and state, and what holds each back until when", (json, flags, stop) => accounts(new(json, flags), stop));
         if (actions.Status is { } status) AddList("status", "State of a running proxy", (json, flags, stop) => status(new(json, flags), stop));
         if (actions.Models is { } models)
             AddList("models", "Models on offer and where each would be routed", (json, flags, stop) => models(new(json, flags), stop));
         if (actions.Config is { } config) AddConfig(config);
         if (actions.Doctor is { } doctor) AddDoctor(doctor);
         if (actions.Setup is { } setup) AddSetup(setup);
+        if (actions.RunAgent is { } run) AddRun(run);
+        if (actions.EnvAgent is { } environment) AddEnv(environment);
         if (actions.Replay is { } replay) AddReplay(replay);
         if (actions.Usage is { } usage) AddUsage(usage);
         if (actions.Requests is { } requests) AddRequests(requests);
@@ -71,11 +71,15 @@ internal sealed partial class CommandTree
         Option<int?> port = PortOption();
         Option<string?> scenario = ScenarioOption();
         Option<FileInfo> replay = new("--replay") { Description = "Answer with a captured stream, byte for byte", HelpName = "FILE" };
-        replay.AcceptExistingOnly();
+        Option<bool> list = new("--list") { Description = "Print the scenarios and end" };
+        Option<bool> json = JsonOption();
         command.Add(port);
         command.Add(scenario);
         command.Add(replay);
-        command.SetAction((result, stop) => action(new(result.GetValue(port), result.GetValue(scenario), result.GetValue(replay)?.FullName), stop));
+        command.Add(list);
+        command.Add(json);
+        command.SetAction((result, stop) => action(
+            new(result.GetValue(port), result.GetValue(scenario), result.GetValue(replay)?.FullName) { List = result.GetValue(list), Json = result.GetValue(json) }, stop));
     }
 
     private void AddNamed(string name, string description, string example, Func<string?, bool, ConfigurationFlags, CancellationToken, Task<int>> action)
@@ -122,41 +126,12 @@ internal sealed partial class CommandTree
         command.SetAction((result, stop) => action(new(result.GetValue(probe), result.GetValue(json), group.Read(result, _rootGroup)), stop));
     }
 
-    private void AddSetup(Func<SetupOptions, CancellationToken, Task<int>> action)
-    {
-        (Command command, ConfigurationOptionGroup group) = Add(
-            "setup", "Point a coding agent at this proxy: show the change, back up, write, probe", "qwen-proxy setup claude-code --print");
-        Argument<string> client = new("CLIENT") { Description = "The agent: " + string.Join(", ", s_clients) };
-        client.AcceptOnlyFromAmong(s_clients);
-        Option<bool> undo = new("--undo") { Description = "Restore the agent's files exactly" };
-        Option<bool> print = new("--print") { Description = "Only show what would be written" };
-        command.Add(client);
-        command.Add(undo);
-        command.Validators.Add(result =>
-        {
-            if (result.GetValue(undo) && result.GetValue(print)) result.AddError("--undo and --print do not go together; choose one.");
-        });
-        Option<string?> model = new("--model") { Description = "The model the agent shall ask for", HelpName = "NAME" };
-        Option<bool> json = JsonOption();
-        command.Add(print);
-        command.Add(model);
-        command.Add(json);
-        command.SetAction((result, stop) => action(
-            new(result.GetRequiredValue(client), result.GetValue(undo), result.GetValue(print), group.Read(result, _rootGroup))
-            {
-                Json = result.GetValue(json),
-                Model = result.GetValue(model),
-            },
-            stop));
-    }
-
     private void AddReplay(Func<ReplayOptions, CancellationToken, Task<int>> action)
     {
         Command command = AddBare(
             "replay", "Run a captured upstream stream through repair: the result on stdout, decisions on stderr",
             "qwen-proxy replay capture.sse --repair observe");
         Argument<FileInfo> file = new("FILE") { Description = "The captured stream" };
-        file.AcceptExistingOnly();
         Option<string> repair = new("--repair") { Description = "How much to repair", HelpName = "MODE", DefaultValueFactory = _ => "auto" };
         repair.AcceptOnlyFromAmong("off", "observe", "safe", "auto");
         Option<string> dialect = new("--dialect") { Description = "The dialect to write", HelpName = "D", DefaultValueFactory = _ => "chat" };
@@ -164,7 +139,6 @@ internal sealed partial class CommandTree
         Option<string?> profile = new("--profile") { Description = "The kind of upstream that was captured, unless the file's name tells; else qwen-portal", HelpName = "NAME" };
         profile.AcceptOnlyFromAmong([.. Profiles.All.Select(p => p.Name)]);
         Option<FileInfo> request = new("--request") { Description = "The chat request that was answered; its tools decide about leaked calls", HelpName = "FILE" };
-        request.AcceptExistingOnly();
         command.Add(file);
         command.Add(repair);
         command.Add(dialect);

@@ -7,6 +7,7 @@ using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Hosting;
 using QwenProxy.Observability;
+using QwenProxy.Proxying.Settlement;
 using QwenProxy.Simulator;
 using QwenProxy.Simulator.Scenarios;
 
@@ -42,7 +43,7 @@ internal sealed class DemoCommand(Terminal terminal)
         }
         catch (ScenarioException unknown)
         {
-            terminal.Error.WriteLine(unknown.Message);
+            terminal.Error.WriteLine($"{unknown.Message}. `qwen-proxy simulate --list` shows them all.");
             return ExitCodes.BadUsage;
         }
         catch (IOException taken)
@@ -64,13 +65,25 @@ internal sealed class DemoCommand(Terminal terminal)
             return ExitCodes.Failed;
         }
 
+        await TellRepairsAsync(server.Runtime.Requests, stop);
         if (once) return ExitCodes.Done;
         string body = """{"model":"qwen3.7-plus","stream":true,"messages":[{"role":"user","content":"hi"}]}""";
         terminal.Error.WriteLine($"Try it: curl -N {new Uri(server.Address, "v1/chat/completions")} -H 'content-type: application/json' -d '{body}'");
-        terminal.Error.WriteLine("Ctrl-C stops it.");
+        terminal.Error.WriteLine($"The page is {server.Address}. Ctrl-C stops the demo.");
         await ServeCommand.WaitForAsync(stop);
         await server.StopAsync();
         return ExitCodes.Done;
+    }
+
+    private async Task TellRepairsAsync(RequestBook book, CancellationToken stop)
+    {
+        // A request settles a moment after the client has read its end.
+        long begin = TimeProvider.System.GetTimestamp();
+        while (book.Recent().IsEmpty && TimeProvider.System.GetElapsedTime(begin) < TimeSpan.FromSeconds(2)) await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, stop);
+        RepairCount[] repairs = [.. book.Recent().Take(1).SelectMany(r => r.Repairs)];
+        terminal.Error.WriteLine(repairs.Length == 0
+            ? "Nothing had to be repaired."
+            : "Repaired by " + string.Join(", ", repairs.Select(r => $"{r.Stage} {r.Rule} ({r.Action.ToString().ToLowerInvariant()} {r.Count} {(r.Count == 1 ? "time" : "times")})")) + "; docs/stream-repair.md names the rules.");
     }
 
     /// <summary>Streams one answer to stdout as it comes. True when it ended with the end mark.</summary>

@@ -41,7 +41,7 @@ internal sealed class DoctorCommand(Terminal terminal, Func<ConfigurationFlags, 
         AccountDoctor doctor = new(runtime.Upstreams.Authorizer, runtime.Upstreams.Transport, runtime.Router.Table, runtime.Snapshot, time, mayProbe);
         ImmutableArray<AccountSnapshot> accounts = runtime.Snapshot.Accounts;
         if (accounts.IsEmpty) return [];
-        terminal.Error.WriteLine($"Checking {accounts.Length} account(s), at most {AccountDoctor.Bound.TotalSeconds:0} s …");
+        terminal.Error.WriteLine($"Checking {(accounts.Length == 1 ? "1 account" : $"{accounts.Length} accounts")}, at most {AccountDoctor.Bound.TotalSeconds:0} s …");
         Task<AccountReport>[] checks = [.. accounts.Select(a => doctor.CheckAsync(a, stop))];
         HashSet<Task<AccountReport>> waiting = [.. checks];
         while (waiting.Count > 0)

@@ -26,7 +26,7 @@ internal sealed class ModelsCommand(Terminal terminal, Func<ConfigurationFlags, 
             return ExitCodes.NotFound;
         }
 
-        terminal.Error.WriteLine($"Asking {snapshot.Accounts.Length} account(s) …");
+        terminal.Error.WriteLine($"Asking {(snapshot.Accounts.Length == 1 ? "1 account" : $"{snapshot.Accounts.Length} accounts")} …");
         IReadOnlyList<OfferedModel> models = await runtime.Models.ListAsync(snapshot, stop);
         RouteTable table = runtime.Router.Table;
         if (options.Json)

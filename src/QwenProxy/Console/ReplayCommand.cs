@@ -23,7 +23,19 @@ internal sealed class ReplayCommand(Terminal terminal, TimeProvider time)
 
     public async Task<int> RunAsync(ReplayOptions options, CancellationToken stop)
     {
+        foreach (string file in new[] { options.File, options.RequestFile }.OfType<string>().Where(f => !File.Exists(f)))
+        {
+            terminal.Error.WriteLine($"There is no file {file}.");
+            return ExitCodes.NotFound;
+        }
+
         byte[] capture = await File.ReadAllBytesAsync(options.File, stop);
+        if (!IsEventStream(capture))
+        {
+            terminal.Error.WriteLine($"{options.File} is no event stream: none of its lines begins with \"data:\".");
+            return ExitCodes.NotFound;
+        }
+
         RepairReport report = new();
         UpstreamProfile profile = ProfileOf(options);
         if (!TryReadRequest(options.RequestFile, out ChatRequest? request)) return ExitCodes.BadUsage;
@@ -44,6 +56,19 @@ internal sealed class ReplayCommand(Terminal terminal, TimeProvider time)
         await terminal.Out.FlushAsync(stop);
         Tell(report, pipeline, fault);
         return ExitCodes.Done;
+    }
+
+    /// <summary>A stream that was cut before its first event has at least a comment or another field.</summary>
+    private static bool IsEventStream(ReadOnlySpan<byte> capture)
+    {
+        if (capture.StartsWith("\uFEFF"u8)) capture = capture[3..];
+        foreach (Range range in capture.SplitAny("\r\n"u8))
+        {
+            ReadOnlySpan<byte> line = capture[range];
+            if (line.StartsWith("data:"u8) || line.StartsWith("event:"u8) || line.StartsWith("id:"u8) || line.StartsWith("retry:"u8) || line.StartsWith(":"u8)) return true;
+        }
+
+        return false;
     }
 
     /// <summary>

@@ -34,6 +34,7 @@ internal sealed class RequestsCommand(Terminal terminal, Func<ConfigurationFlags
         (JsonDocument? answer, _) = await AdminClient.GetAsync(snapshot, "/admin/requests?" + QueryOf(filter), stop);
         try
         {
+            terminal.Error.WriteLine(answer is null ? $"No proxy answers at {AdminClient.OriginOf(snapshot)}; this is what the ledger keeps." : $"As the proxy at {AdminClient.OriginOf(snapshot)} knows them:");
             using JsonDocument list = answer ?? FromFile(Path.Combine(snapshot.Storage.DataFolder, LedgerFile.Name), filter);
             return Print([.. list.RootElement.GetProperty("requests").EnumerateArray()], options);
         }

@@ -35,7 +35,6 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
         using OtlpExport? export = OtlpExport.Start(telemetry);
         using ILoggerFactory loggers = Logging.Create(snapshot, !System.Console.IsErrorRedirected);
         ILogger logger = loggers.CreateLogger("QwenProxy");
-        foreach (EffectiveValue value in loaded.Values) LogValue(logger, value.Path, value.Value, value.Origin);
         ProxyRuntime runtime = new(snapshot, loggers, TimeProvider.System, new Random());
         ProxyServer server;
         try
@@ -53,8 +52,8 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
         {
             using ConfigurationWatcher watcher = new(sources, loaded, TimeProvider.System, logger);
             watcher.Changed += runtime.Apply;
-            terminal.Error.WriteLine($"Qwen Proxy listens on {server.Address} — point your client at {new Uri(server.Address, "v1")}");
-            if (runtime.Readiness.Obstacle() is { } obstacle) terminal.Error.WriteLine(obstacle);
+            watcher.Refused += runtime.Refuse;
+            TellStart(logger, runtime, server.Address, loaded);
             await WaitForAsync(stop);
             terminal.Error.WriteLine($"Stopping; running requests may finish for {runtime.Snapshot.Timeouts.Drain.TotalSeconds:0} s.");
             await server.StopAsync();
@@ -71,6 +70,22 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
         await stopped.Task;
     }
 
-    [LoggerMessage(EventId = 20, Level = LogLevel.Information, Message = "Configuration {path} = {value} ({origin})")]
-    private static partial void LogValue(ILogger logger, string path, string value, string origin);
+    /// <summary>
+    /// Four lines for a person, then what differs from the defaults; one event for a log. Where the whole configuration is wanted, <c>config</c> shows it.
+    /// </summary>
+    private void TellStart(ILogger logger, ProxyRuntime runtime, Uri address, ConfigurationResult loaded)
+    {
+        string[] accounts = [.. runtime.States.All().Select(s => $"{s.Key.Name} ({s.Value.Says})")];
+        string[] changed = [.. loaded.Values.Where(v => v.Origin != "default").Select(v => $"{v.Path} = {v.Value} ({v.Origin})")];
+        LogStarted(logger, address, new Uri(address, "v1"), CommandLine.Version, accounts, changed);
+        if (System.Console.IsErrorRedirected) return;
+        terminal.Error.WriteLine($"Qwen Proxy {CommandLine.Version}");
+        terminal.Error.WriteLine($"Clients: {new Uri(address, "v1")} (OpenAI), {address.GetLeftPart(UriPartial.Authority)} (Anthropic)");
+        terminal.Error.WriteLine($"Page: {address}");
+        terminal.Error.WriteLine($"Accounts: {(accounts.Length == 0 ? runtime.Readiness.Obstacle() : string.Join(", ", accounts))}");
+        foreach (string line in changed) terminal.Error.WriteLine("  " + line);
+    }
+
+    [LoggerMessage(EventId = TerminalLogger.StartEvent, Level = LogLevel.Information, Message = "Qwen Proxy listens on {address} — point your client at {baseUrl} (version {version}; accounts: {accounts}; configured: {configuration})")]
+    private static partial void LogStarted(ILogger logger, Uri address, Uri baseUrl, string version, string[] accounts, string[] configuration);
 }

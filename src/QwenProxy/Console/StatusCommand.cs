@@ -32,8 +32,9 @@ internal sealed class StatusCommand(Terminal terminal, Func<ConfigurationFlags, 
             else
             {
                 terminal.Error.WriteLine(
-                    $"Qwen Proxy {root.GetProperty("version").GetString()}, up {TimeSpan.FromSeconds(root.GetProperty("uptimeSeconds").GetDouble())}, "
+                    $"Qwen Proxy {root.GetProperty("version").GetString()!.Split('+')[0]} at {AdminClient.OriginOf(snapshot)}, up {TimeSpan.FromSeconds(root.GetProperty("uptimeSeconds").GetDouble())}, "
                     + $"{root.GetProperty("runningRequests")} requests running, ready: {root.GetProperty("ready").GetString()}");
+                TellConfiguration(terminal, root, snapshot);
                 TablePrinter.Print(terminal, ["ACCOUNT", "KIND", "PROFILE", "HOST", "STATE", "RUNNING", "WHY"], [.. root.GetProperty("accounts").EnumerateArray().Select(Row)]);
             }
 
@@ -41,22 +42,27 @@ internal sealed class StatusCommand(Terminal terminal, Func<ConfigurationFlags, 
         }
     }
 
+    /// <summary>Says so where the proxy that was asked runs on another configuration than this command sees, or refused an edit of its own.</summary>
+    internal static void TellConfiguration(Terminal terminal, JsonElement status, ProxySnapshot here)
+    {
+        foreach (JsonElement fault in status.GetProperty("refusedConfiguration").EnumerateArray()) terminal.Error.WriteLine($"The last edit of its configuration is not in force: {fault.GetString()}");
+        if (status.GetProperty("configuration").GetString() == here.Fingerprint) return;
+        string there = status.GetProperty("configurationFile").GetString() ?? "no file";
+        terminal.Error.WriteLine($"It runs on another configuration ({there}) than the one here ({here.ConfigFile ?? "no file"}); give this command the same --config and environment to compare.");
+    }
+
     /// <summary>One account as a row; also of the <c>accounts</c> command.</summary>
     internal static string[] Row(JsonElement account)
     {
-        string state = account.GetProperty("state").GetString()!;
-        if (account.TryGetProperty("until", out JsonElement until)) state += $" until {until.GetDateTimeOffset().ToLocalTime():yyyy-MM-dd HH:mm:ss}";
-        string breakers = string.Join(", ", account.GetProperty("breakers").EnumerateArray()
-            .Where(b => b.GetProperty("state").GetString() != "Closed").Select(b => $"{b.GetProperty("model").GetString()}: {b.GetProperty("state").GetString()}"));
         return
         [
             account.GetProperty("name").GetString()!,
             account.GetProperty("kind").GetString()!,
             account.GetProperty("profile").GetString()!,
             account.GetProperty("host").GetString() ?? "",
-            state,
+            account.GetProperty("says").GetString()!,
             account.GetProperty("running").GetRawText(),
-            account.GetProperty("why").GetString() ?? breakers,
+            account.GetProperty("why").GetString() ?? "",
         ];
     }
 }

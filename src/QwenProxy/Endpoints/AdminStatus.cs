@@ -5,6 +5,7 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Credentials;
+using QwenProxy.Ledger;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Lifecycle;
 using QwenProxy.Upstreams;
@@ -12,7 +13,7 @@ using QwenProxy.Upstreams;
 namespace QwenProxy.Endpoints;
 
 /// <summary>What <c>/admin/status</c> answers, also for a command that asks no running proxy.</summary>
-internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness readiness, DrainState drain, Router router, AccountAuthorizer authorizer, TimeProvider time)
+internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness readiness, DrainState drain, Router router, AccountStates states, AccountAuthorizer authorizer, LedgerWriter? ledger, TimeProvider time)
 {
     private readonly DateTimeOffset _startedAt = time.GetUtcNow();
 
@@ -34,41 +35,40 @@ internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness 
         json.WriteNumber("uptimeSeconds", Math.Round((now - _startedAt).TotalSeconds));
         json.WriteBoolean("draining", drain.IsDraining);
         json.WriteString("ready", readiness.Obstacle() ?? "yes");
+        json.WriteString("configurationFile", snapshot.ConfigFile);
+        json.WriteString("configuration", snapshot.Fingerprint);
+        json.WriteStartArray("refusedConfiguration");
+        foreach (string fault in configuration.Refused) json.WriteStringValue(fault);
+        json.WriteEndArray();
+        json.WriteNumber("ledgerLost", ledger?.Lost ?? 0);
         json.WriteNumber("runningRequests", drain.Active);
         json.WriteNumber("leases", router.Pool.LeasesOut);
         json.WriteStartArray("accounts");
-        foreach (AccountSnapshot account in snapshot.Accounts) WriteAccount(json, account, pool, now);
+        foreach ((AccountSnapshot account, AccountState state) in states.All()) WriteAccount(json, account, state, pool, now);
+        foreach (AccountSnapshot account in snapshot.DisabledAccounts) WriteAccount(json, account, new AccountState("disabled", "switched off in the configuration"), PoolRecord.Empty, now);
         json.WriteEndArray();
         json.WriteEndObject();
     }
 
-    private void WriteAccount(Utf8JsonWriter json, AccountSnapshot account, PoolRecord pool, DateTimeOffset now)
+    private void WriteAccount(Utf8JsonWriter json, AccountSnapshot account, AccountState state, PoolRecord pool, DateTimeOffset now)
     {
-        Cooldown? cooldown = pool.Cooldowns.Where(c => c.Account == account.Name).OrderByDescending(c => c.Hard).ThenByDescending(c => c.Until).FirstOrDefault();
-        BreakerRecord? breaker = pool.Breakers.FirstOrDefault(b => b.Account == account.Name && b.State != BreakerState.Closed);
-        string? unusable = authorizer.WhyUnusable(account);
         CredentialState? signIn = authorizer.StateOf(account);
-        string state = unusable is not null ? "dead"
-            : signIn is { Kind: CredentialStateKind.Expired } ? "expired"
-            : breaker is { State: BreakerState.Isolated } ? "isolated"
-            : cooldown is { Hard: true } ? "cooling"
-            : breaker is not null ? "circuit open"
-            : "ready";
         json.WriteStartObject();
         json.WriteString("name", account.Name);
         json.WriteString("kind", account.Kind == AccountKind.QwenOAuth ? "qwen-oauth" : "api-key");
         json.WriteString("profile", account.Profile.Name);
         json.WriteString("host", (signIn?.BaseUrl ?? account.BaseUrl)?.Authority);
         json.WriteNumber("priority", account.Priority);
-        json.WriteString("state", state);
+        json.WriteString("state", state.Name);
+        json.WriteString("says", state.Says);
         if (signIn is not null)
         {
             json.WriteString("credentials", signIn.FilePath);
             if (signIn.ExpiresAt is { } expires) json.WriteString("tokenExpires", expires);
         }
 
-        json.WriteString("why", unusable ?? signIn?.Why ?? (state == "cooling" ? $"{cooldown!.Status} {cooldown.Message}" : null));
-        if (state == "cooling") json.WriteString("until", cooldown!.Until.ToString("O", CultureInfo.InvariantCulture));
+        json.WriteString("why", state.Why ?? signIn?.Why);
+        if (state.Until is { } until) json.WriteString("until", until.ToString("O", CultureInfo.InvariantCulture));
         json.WriteNumber("running", router.Pool.LoadOf(account.Name));
         json.WriteStartArray("breakers");
         foreach (BreakerRecord one in pool.Breakers.Where(b => b.Account == account.Name))

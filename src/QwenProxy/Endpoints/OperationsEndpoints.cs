@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
@@ -10,7 +11,7 @@ using QwenProxy.Proxying.Lifecycle;
 namespace QwenProxy.Endpoints;
 
 /// <summary><c>/healthz</c>, <c>/readyz</c>, <c>/metrics</c>: no key needed for the first two; the way to the dashboard and the admin API; and the answer to paths that are nobody's.</summary>
-internal sealed class OperationsEndpoints(CurrentConfiguration configuration, Readiness readiness, ProxyMetrics metrics, AdminEndpoints admin)
+internal sealed class OperationsEndpoints(CurrentConfiguration configuration, Readiness readiness, ProxyMetrics metrics, AdminEndpoints admin, TimeProvider time)
 {
     public Task RunAsync(HttpContext http, string path)
     {
@@ -40,7 +41,8 @@ internal sealed class OperationsEndpoints(CurrentConfiguration configuration, Re
     {
         string? obstacle = readiness.Obstacle();
         if (obstacle is null) return WriteAsync(http, 200, "text/plain; charset=utf-8", "ready\n");
-        http.Response.Headers.RetryAfter = "5";
+        TimeSpan wait = readiness.ReadyAt() is { } at && at > time.GetUtcNow() ? at - time.GetUtcNow() : TimeSpan.FromSeconds(5);
+        http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         return WriteAsync(http, 503, "text/plain; charset=utf-8", obstacle + "\n");
     }
 

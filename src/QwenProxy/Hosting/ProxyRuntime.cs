@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Catalogue;
@@ -33,8 +34,12 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         authorizer.Apply(snapshot);
         Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints());
         Models = new ModelDirectory(Upstreams.Transport, authorizer, time, loggers.CreateLogger<ModelDirectory>());
-        Router = new Router(snapshot, authorizer, time, random);
+        Router = new Router(snapshot, time, random);
+        States = new AccountStates(Router, authorizer, time);
         Instruments.Metrics.Watch("qwen_proxy.breakers.open", "{breaker}", "Breakers that are not closed, by account.", CountOpenBreakers);
+        Instruments.Metrics.Watch("qwen_proxy.accounts.ready", "{account}", "1 for an account that is ready, 0 for one that is held back from all its models.",
+            () => States.All().Select(s => new Measurement<long>(s.Value.IsReady ? 1 : 0, new KeyValuePair<string, object?>("account", s.Key.Name))));
+        Instruments.Metrics.Watch("qwen_proxy.configuration.refused", "{fault}", "Faults of the last edit of the configuration, which is not in force; 0 when it is.", () => [new Measurement<long>(_configuration.Refused.Length)]);
         // Without a data folder (tests, the demo) nothing is read or written.
         if (snapshot.Storage.DataFolder.Length > 0)
         {
@@ -42,8 +47,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
             Ledger = new LedgerWriter(snapshot.Storage.DataFolder, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
         }
 
-        Readiness = new Readiness(_configuration, Drain, Router);
-        Status = new AdminStatus(_configuration, Readiness, Drain, Router, authorizer, time);
+        Readiness = new Readiness(_configuration, Drain, States);
+        Status = new AdminStatus(_configuration, Readiness, Drain, Router, States, authorizer, Ledger, time);
         Doors = NewDoors();
     }
 
@@ -70,6 +75,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     /// <summary>What streams have taught about who stutters.</summary>
     public StutterPrior Prior { get; private set; } = new();
 
+    public AccountStates States { get; }
+
     public Readiness Readiness { get; }
 
     public AdminStatus Status { get; }
@@ -80,7 +87,11 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public bool InlineScheduling { get; init; } = true;
 
     /// <summary>Background work begins: the server is listening.</summary>
-    public void Start() => _state?.Start();
+    public void Start()
+    {
+        _state?.Start();
+        Ledger?.Start();
+    }
 
     /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
     public void Apply(ProxySnapshot snapshot)
@@ -88,8 +99,12 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Upstreams.Authorizer.Apply(snapshot);
         Upstreams.NativeEndpoints.Forget();
         _configuration.Snapshot = snapshot;
+        _configuration.Refused = [];
         Router.Apply(snapshot);
     }
+
+    /// <summary>An edit of the configuration was refused; what is in force stays.</summary>
+    public void Refuse(ImmutableArray<string> faults) => _configuration.Refused = faults;
 
     public async ValueTask DisposeAsync()
     {
@@ -115,7 +130,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
             Lifecycle = lifecycle,
             Forwarding = new Forwarding(lifecycle, Router, Upstreams, chat),
             Models = new ModelsEndpoint(_configuration, Models, Instruments.Ids),
-            Operations = new OperationsEndpoints(_configuration, Readiness, Instruments.Metrics, admin),
+            Operations = new OperationsEndpoints(_configuration, Readiness, Instruments.Metrics, admin, Instruments.Time),
             Chat = chat,
             Messages = new MessagesClient(Instruments.Ids, new TokenEstimate()),
             Responses = new ResponsesClient(Instruments.Ids, Instruments.Time),

@@ -44,6 +44,9 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     /// <summary>Entries that could not be written so far.</summary>
     public long Lost => Interlocked.Read(ref _lost);
 
+    /// <summary>Opens the file before the first request has to wait for it.</summary>
+    public void Start() => _ = _writing.Value;
+
     public void Add(LedgerEntry entry)
     {
         if (!_queue.Writer.TryWrite(entry)) Lose(1);
@@ -68,6 +71,7 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     private async Task WriteAsync()
     {
         List<LedgerEntry> batch = [];
+        Write(batch);
         while (await _queue.Reader.WaitToReadAsync())
         {
             while (batch.Count < MaxBatch && _queue.Reader.TryRead(out LedgerEntry? entry)) batch.Add(entry);
@@ -83,7 +87,7 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
         try
         {
             _connection ??= LedgerFile.OpenForWriting(_path);
-            LedgerFile.Write(_connection, batch, _time.LocalTimeZone);
+            if (batch.Count > 0) LedgerFile.Write(_connection, batch, _time.LocalTimeZone);
             _toldLost = false;
         }
         catch (Exception failure) when (IsOfTheDisk(failure))

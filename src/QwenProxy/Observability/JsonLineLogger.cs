@@ -116,50 +116,11 @@ internal sealed class JsonLineLogger : ILoggerProvider
             line.Bytes.Clear();
             Utf8JsonWriter json = line.Json;
             json.Reset();
-            json.WriteStartObject();
-            json.WriteString("Timestamp"u8, owner._time.GetUtcNow());
-            json.WriteNumber("EventId"u8, eventId.Id);
-            json.WriteString("LogLevel"u8, LevelName(logLevel));
-            json.WriteString("Category"u8, category);
-            json.WriteString("Message"u8, formatter(state, exception));
-            if (exception is not null) json.WriteString("Exception"u8, exception.ToString());
-            if (state is IReadOnlyList<KeyValuePair<string, object?>> values) WriteState(json, values);
-            json.WriteEndObject();
+            JsonLogLine.Write(json, owner._time.GetUtcNow(), logLevel, eventId.Id, category, state, exception, formatter);
             json.Flush();
             line.Bytes.Write("\n"u8);
             // After an error the process may be about to end.
             owner.Add(line.Bytes.Span, atOnce: logLevel >= LogLevel.Error);
-        }
-
-        private static string LevelName(LogLevel level) => level switch
-        {
-            LogLevel.Trace => "Trace",
-            LogLevel.Debug => "Debug",
-            LogLevel.Information => "Information",
-            LogLevel.Warning => "Warning",
-            LogLevel.Error => "Error",
-            _ => "Critical",
-        };
-
-        private static void WriteState(Utf8JsonWriter json, IReadOnlyList<KeyValuePair<string, object?>> values)
-        {
-            json.WriteStartObject("State"u8);
-            for (int i = 0; i < values.Count; i++)
-            {
-                (string name, object? value) = values[i];
-                if (name == "{OriginalFormat}") continue;
-                switch (value)
-                {
-                    case null: json.WriteNull(name); break;
-                    case bool truth: json.WriteBoolean(name, truth); break;
-                    case int number: json.WriteNumber(name, number); break;
-                    case long number: json.WriteNumber(name, number); break;
-                    case double number: json.WriteNumber(name, number); break;
-                    default: json.WriteString(name, value.ToString()); break;
-                }
-            }
-
-            json.WriteEndObject();
         }
     }
 }

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Console;
 using QwenProxy.Configuration;
 
 namespace QwenProxy.Observability;
@@ -16,19 +15,13 @@ internal static class Logging
         builder.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         if (onTerminal)
         {
-            builder.AddSimpleConsole(o =>
-            {
-                o.SingleLine = true;
-                o.TimestampFormat = "HH:mm:ss ";
-            });
+            Add(builder, () => new TerminalLogger(System.Console.Error, TimeProvider.System));
         }
         else
         {
             Add(builder, () => new JsonLineLogger(System.Console.OpenStandardError(), TimeProvider.System));
         }
 
-        // stdout belongs to data.
-        builder.Services.Configure<ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);
         if (snapshot.Storage.LogToFile) Add(builder, () => new RollingFileLogger(Path.Combine(snapshot.Storage.DataFolder, "logs", "proxy.log")));
     });
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
@@ -134,41 +133,11 @@ internal sealed class RollingFileLogger : ILoggerProvider
             using MemoryStream line = new(512);
             using (Utf8JsonWriter json = new(line))
             {
-                json.WriteStartObject();
-                json.WriteString("time", owner._time.GetUtcNow());
-                json.WriteString("level", logLevel.ToString());
-                json.WriteNumber("event", eventId.Id);
-                json.WriteString("category", category);
-                json.WriteString("message", formatter(state, exception));
-                if (state is IReadOnlyList<KeyValuePair<string, object?>> fields) WriteFields(json, fields);
-                if (exception is not null) json.WriteString("exception", exception.ToString());
-                json.WriteEndObject();
+                JsonLogLine.Write(json, owner._time.GetUtcNow(), logLevel, eventId.Id, category, state, exception, formatter);
             }
 
             line.WriteByte((byte)'\n');
             owner.Add(line.ToArray());
-        }
-
-        /// <summary>The message's values by name, so that nobody has to take the message apart.</summary>
-        private static void WriteFields(Utf8JsonWriter json, IReadOnlyList<KeyValuePair<string, object?>> fields)
-        {
-            json.WriteStartObject("fields");
-            foreach ((string name, object? value) in fields)
-            {
-                if (name == "{OriginalFormat}") continue;
-                json.WritePropertyName(name);
-                switch (value)
-                {
-                    case null: json.WriteNullValue(); break;
-                    case bool flag: json.WriteBooleanValue(flag); break;
-                    case int number: json.WriteNumberValue(number); break;
-                    case long number: json.WriteNumberValue(number); break;
-                    case double number when double.IsFinite(number): json.WriteNumberValue(number); break;
-                    default: json.WriteStringValue(Convert.ToString(value, CultureInfo.InvariantCulture)); break;
-                }
-            }
-
-            json.WriteEndObject();
         }
     }
 }

@@ -4,6 +4,7 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Repair;
+using QwenProxy.Core.Resilience;
 using QwenProxy.Observability;
 using QwenProxy.Wire;
 
@@ -15,10 +16,13 @@ namespace QwenProxy.Proxying;
 /// </summary>
 internal sealed class Exchange : IDisposable
 {
+    private static readonly List<FailedAttempt> s_none = [];
+
     private readonly CancellationTokenSource _end;
     private readonly ITimer _lifetime;
     private readonly CancellationToken _clientGone;
     private readonly CancellationToken _drained;
+    private List<FailedAttempt> _failures = s_none;
     private TimeSpan _limit;
     private bool _limitReached;
     private byte[] _usage = [];
@@ -81,6 +85,9 @@ internal sealed class Exchange : IDisposable
 
     public bool IsStreaming { get; set; }
 
+    /// <summary>What each attempt that failed has failed by, in their order, resumes included.</summary>
+    public IReadOnlyList<FailedAttempt> Failures => _failures;
+
     public int Attempts { get; set; }
 
     public int Resumes { get; set; }
@@ -125,6 +132,12 @@ internal sealed class Exchange : IDisposable
 
     /// <summary>The next stream of a resumed answer reports for itself.</summary>
     public void ForgetUsage() => _usageLength = 0;
+
+    public void NoteFailure(FailedAttempt failure)
+    {
+        if (ReferenceEquals(_failures, s_none)) _failures = [];
+        _failures.Add(failure);
+    }
 
     public void Dispose()
     {

@@ -27,7 +27,7 @@ public sealed class DoctorCommandTests : IDisposable
         Assert.Matches("^ACCOUNT +CHECK +RESULT +WHAT$", _doctor.Lines[0]);
         Assert.Equal(["file", "endpoint", "clock", "key", "region", "models"], _doctor.Lines[1..].Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]));
         Assert.Equal(["ok", "ok", "ok", "ok", "skipped", "ok"], _doctor.Lines[1..].Select(l => l.Split(' ', StringSplitOptions.RemoveEmptyEntries)[2]));
-        Assert.Contains("Checking 1 account(s), at most 30 s", _doctor.Error, StringComparison.Ordinal);
+        Assert.Contains("Checking 1 account, at most 30 s", _doctor.Error, StringComparison.Ordinal);
         Assert.Contains("up: no fault", _doctor.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("the-right-key", _doctor.Out + _doctor.Error, StringComparison.Ordinal);
     }

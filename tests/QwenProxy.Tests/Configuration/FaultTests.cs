@@ -35,8 +35,16 @@ public sealed class FaultTests : IDisposable
     [InlineData("""{ "port": 1, "port": 2 }""", "1:14: \"port\" is written twice; the first is in line 1")]
     [InlineData("[]", "1:1: the configuration must be one JSON object")]
     [InlineData("{ \"port\": 1\n  \"host\": 2 }", "2:3: not JSON: ")]
-    [InlineData("{ } x", "1:5: not JSON: ")]
-    [InlineData("{ \"port\": ", "not JSON: ")]
+    [InlineData("{ } x", "1:5: not JSON: `x` cannot stand here")]
+    [InlineData("{ \"port\": ", "1:1: not JSON: `{` of line 1 is not closed")]
+    [InlineData("{ \"port\": 1", "1:1: not JSON: `{` of line 1 is not closed")]
+    [InlineData("// {\n{ \"accounts\": [\n  { \"name\": \"}\" }, /* ] */\n", "2:15: not JSON: `[` of line 2 is not closed")]
+    [InlineData("", "1:1: the file is empty")]
+    [InlineData(" \n ", "1:1: the file is empty")]
+    [InlineData("{ \"host\": \"x\n }", "not JSON: the text that begins in this line is not closed")]
+    [InlineData("{ \"host\": \"x", "1:11: not JSON: the text that begins in line 1 is not closed")]
+    [InlineData("{ \"host\": 渡 }", "1:11: not JSON: `渡` cannot stand here")]
+    [InlineData("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "it is nested too deep; 64 levels are the most")]
     public void FaultyFile_IsToldWithItsPlace(string file, string expected) =>
         Assert.Contains(expected, _folder.OnlyFault(file), StringComparison.Ordinal);
 

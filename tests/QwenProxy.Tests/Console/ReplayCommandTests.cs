@@ -28,6 +28,27 @@ public sealed class ReplayCommandTests : IDisposable
     }
 
     [Theory]
+    [InlineData("{\"error\":{\"message\":\"no\"}}\n")]
+    [InlineData("<!DOCTYPE html>\r\n<p>data: x</p>\r\n")]
+    [InlineData("")]
+    public async Task WhatIsNoEventStream_Exits2(string content)
+    {
+        string file = _folder.Of("x.sse");
+        await File.WriteAllTextAsync(file, content, TestContext.Current.CancellationToken);
+        Assert.Equal(ExitCodes.NotFound, await CommandAsync(new ReplayOptions(file, "auto", "chat")));
+        Assert.Contains("is no event stream", _error.ToString(), StringComparison.Ordinal);
+        Assert.Empty(_out.ToString());
+    }
+
+    [Fact]
+    public async Task FileThatIsNotThere_Exits2()
+    {
+        string file = _folder.Of("none.sse");
+        Assert.Equal(ExitCodes.NotFound, await CommandAsync(new ReplayOptions(file, "auto", "chat")));
+        Assert.Contains($"There is no file {file}", _error.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("off")]
     [InlineData("observe")]
     public async Task ModesThatDoNotRepair_GiveTheCaptureBack(string mode)
@@ -111,4 +132,7 @@ public sealed class ReplayCommandTests : IDisposable
         ReplayCommand command = new(new Terminal(_out, _error), new FakeClock());
         Assert.Equal(ExitCodes.Done, await command.RunAsync(with is null ? options : with(options), TestContext.Current.CancellationToken));
     }
+
+    private Task<int> CommandAsync(ReplayOptions options) =>
+        new ReplayCommand(new Terminal(_out, _error), new FakeClock()).RunAsync(options, TestContext.Current.CancellationToken);
 }

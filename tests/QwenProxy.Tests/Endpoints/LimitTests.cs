@@ -15,6 +15,7 @@ public sealed class LimitTests
     [InlineData("gzip")]
     [InlineData("br")]
     [InlineData("deflate")]
+    [InlineData("zstd")]
     public async Task PackedBody_IsUnpackedAndItsUnpackedSizeIsLimited(string encoding)
     {
         await using SimulatorServer upstream = await SimulatorServer.StartAsync(new SimulatorOptions());
@@ -57,10 +58,20 @@ public sealed class LimitTests
     }
 
     [Fact]
+    public async Task ZstdBodyThatIsCut_Is400()
+    {
+        await using RunningProxy proxy = await RunningProxy.StartAsync(new Uri("http://127.0.0.1:9/v1"));
+        byte[] whole = Pack("zstd", Encoding.UTF8.GetBytes(Dialect.Body(Dialect.Chat, stream: false)));
+        using HttpResponseMessage response = await SendAsync(proxy, Dialect.Chat, whole[..^5], "zstd");
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Contains("cannot be unpacked", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task EncodingNobodyKnows_Is415()
     {
         await using RunningProxy proxy = await RunningProxy.StartAsync(new Uri("http://127.0.0.1:9/v1"));
-        using HttpResponseMessage response = await SendAsync(proxy, Dialect.Chat, [1, 2, 3], "zstd");
+        using HttpResponseMessage response = await SendAsync(proxy, Dialect.Chat, [1, 2, 3], "lzma");
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
         AssertCode(Dialect.Chat, await response.Content.ReadAsStringAsync(), "invalid_request");
     }
@@ -152,6 +163,7 @@ public sealed class LimitTests
         using (Stream zip = encoding switch
         {
             "br" => new BrotliStream(packed, CompressionLevel.Fastest, true),
+            "zstd" => new ZstdSharp.CompressionStream(packed, 3, leaveOpen: true),
             "deflate" => new ZLibStream(packed, CompressionLevel.Fastest, true),
             _ => new GZipStream(packed, CompressionLevel.Fastest, true),
         }) zip.Write(bytes);

@@ -57,21 +57,28 @@ public sealed class LogPipelineTests : IDisposable
         Assert.DoesNotContain(proxy.Output, l => l.Length > 0);
 
         JsonElement[] lines = [.. stderr.Where(l => l.StartsWith('{')).Select(l => JsonDocument.Parse(l).RootElement)];
-        JsonElement[] requests = [.. lines.Where(l => l.GetProperty("EventId").GetInt32() == 1)];
+        JsonElement[] requests = [.. lines.Where(l => l.GetProperty("event").GetInt32() == 1)];
         Assert.Equal(3, requests.Length);
-        Assert.All(requests, r => Assert.Equal("Information", r.GetProperty("LogLevel").GetString()));
-        Assert.All(requests, r => Assert.All(RequestFields, f => Assert.True(r.GetProperty("State").TryGetProperty(f, out _), f)));
-        JsonElement first = requests[0].GetProperty("State");
+        Assert.All(requests, r => Assert.Equal("Information", r.GetProperty("level").GetString()));
+        Assert.All(requests, r => Assert.All(RequestFields, f => Assert.True(r.GetProperty("fields").TryGetProperty(f, out _), f)));
+        JsonElement first = requests[0].GetProperty("fields");
         Assert.Equal("env", first.GetProperty("account").GetString());
         Assert.Equal("test-agent/1.0", first.GetProperty("agent").GetString());
         Assert.Equal(4, first.GetProperty("outputTokens").GetInt64());
-        Assert.Equal(["complete", "server_error", "client_key_invalid"], requests.Select(r => r.GetProperty("State").GetProperty("end").GetString()));
-        Assert.Contains(lines, l => l.GetProperty("LogLevel").GetString() == "Debug" && l.GetProperty("EventId").GetInt32() == 5);
+        Assert.Equal(["complete", "server_error", "client_key_invalid"], requests.Select(r => r.GetProperty("fields").GetProperty("end").GetString()));
+        Assert.Contains(lines, l => l.GetProperty("level").GetString() == "Debug" && l.GetProperty("event").GetInt32() == 5);
 
         JsonElement[] kept = [.. file.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => JsonDocument.Parse(l).RootElement)];
         Assert.Equal(3, kept.Count(l => l.GetProperty("event").GetInt32() == 1));
-        Assert.Contains(kept, l => l.GetProperty("message").GetString()!.StartsWith("Configuration accounts.env.apiKey = ***", StringComparison.Ordinal));
-        Assert.Contains(kept, l => l.GetProperty("message").GetString() == $"Configuration storage.dataFolder = {_home.Of("data")} (environment QWEN_PROXY_DATA)");
+        foreach (JsonElement[] written in new[] { lines, kept })
+        {
+            JsonElement start = Assert.Single(written, l => l.GetProperty("event").GetInt32() == 20).GetProperty("fields");
+            string[] values = [.. start.GetProperty("configuration").EnumerateArray().Select(v => v.GetString()!)];
+            Assert.Contains(values, v => v.StartsWith("accounts.env.apiKey = ***", StringComparison.Ordinal));
+            Assert.Contains($"storage.dataFolder = {_home.Of("data")} (environment QWEN_PROXY_DATA)", values);
+            Assert.DoesNotContain(values, v => v.EndsWith("(default)", StringComparison.Ordinal));
+            Assert.Equal("env (ready)", Assert.Single(start.GetProperty("accounts").EnumerateArray()).GetString());
+        }
     }
 
     private static async Task<HttpStatusCode> PostAsync(HttpClient client, string word, string key)

@@ -66,6 +66,6 @@ internal sealed class ProxyProcess : IDisposable
         const string mark = "Qwen Proxy listens on ";
         if (line is null) return;
         Lines.Enqueue(line);
-        if (line.StartsWith(mark, StringComparison.Ordinal)) _address.TrySetResult(new Uri(line[mark.Length..].Split(' ')[0]));
+        if (line.IndexOf(mark, StringComparison.Ordinal) is >= 0 and int at) _address.TrySetResult(new Uri(line[(at + mark.Length)..].Split(' ')[0]));
     }
 }

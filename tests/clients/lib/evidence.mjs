@@ -2,7 +2,7 @@
 
 /** Gives `repair(stage, action)`, whether a repair stage did that, and `resumed`, whether a stream was continued after a break. */
 export function actsOf(log, model) {
-  const entries = log.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}')).map((line) => JSON.parse(line).State ?? {});
+  const entries = log.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}')).map((line) => JSON.parse(line).fields ?? {});
   const settled = entries.filter((entry) => entry.model === model && 'resumes' in entry);
   const ids = new Set(settled.map((entry) => entry.requestId));
   return {

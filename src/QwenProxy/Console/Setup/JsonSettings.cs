@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using QwenProxy.Configuration;
 
 namespace QwenProxy.Console.Setup;
 
@@ -48,8 +49,8 @@ internal static class JsonSettings
         }
         catch (JsonException broken)
         {
-            string message = broken.Message.Split(" LineNumber:")[0];
-            throw new SettingsFault($"line {(broken.LineNumber ?? 0) + 1}: not JSON: {message}");
+            JsonFault fault = JsonFault.Of(json, broken);
+            throw new SettingsFault($"line {fault.Place.Line}: {fault.Words}");
         }
     }
 

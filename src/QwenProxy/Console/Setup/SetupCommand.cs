@@ -9,8 +9,6 @@ namespace QwenProxy.Console.Setup;
 /// </summary>
 internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, ConfigurationSources> sourcesOf, TimeProvider time)
 {
-    private const string DefaultModel = "qwen3.7-plus";
-
     public async Task<int> RunAsync(SetupOptions options, CancellationToken stop)
     {
         ConfigurationSources sources = sourcesOf(options.Flags);
@@ -21,7 +19,7 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
             return ExitCodes.BadUsage;
         }
 
-        AgentTarget target = new(AdminClient.OriginOf(snapshot), options.Model ?? ModelOf(snapshot), KeyOf(snapshot, options.Client));
+        AgentTarget target = AgentTarget.Of(snapshot, options.Client, options.Model);
         AgentRecipe recipe = new AgentRecipes(sources, snapshot.Storage.QwenHome, target).Of(options.Client);
         AgentFile file = new(recipe.File, new DurableFiles());
         try
@@ -44,7 +42,7 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
         bool isKnown = file.HasUndo;
         if (isKnown) file.Undo();
         if (options.Json) PrintJson(options, file, isKnown ? "undone" : "nothing-to-undo", null, null);
-        terminal.Error.WriteLine(isKnown ? $"{file.Path} is as it was before." : $"There is nothing to undo: this command has not written {file.Path}.");
+        terminal.Error.WriteLine(isKnown ? $"{file.Path} is as it was before." : $"There is nothing to undo: this command has not written {file.Path}. Nothing was written.");
         return isKnown ? ExitCodes.Done : ExitCodes.NotFound;
     }
 
@@ -55,6 +53,7 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
         string after = recipe.Apply(file.ReadText());
         terminal.Error.WriteLine(after == before ? $"{file.Path} is already set up." : $"{file.Path} would change:");
         ShowDifference(before, after);
+        terminal.Error.WriteLine("Nothing was written.");
         if (options.Json) PrintJson(options, file, after == before ? "already" : "would-write", null, null);
         else terminal.Out.Write(TextDifference.Mask(recipe.Apply(null)));
         return ExitCodes.Done;
@@ -65,6 +64,14 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
         string? before = file.ReadText();
         string after = recipe.Apply(before);
         bool isChange = after != before;
+        SetupProbe asking = new(time);
+        if (isChange && options.Model is { } model && !options.Force && await asking.WhyNotOfferedAsync(target, model, stop) is { } missing)
+        {
+            terminal.Error.WriteLine($"{missing} Nothing was written; --force writes it all the same.");
+            if (options.Json) PrintJson(options, file, "failed", null, new ProbeResult(false, missing));
+            return ExitCodes.NotFound;
+        }
+
         string? backup = null;
         if (isChange)
         {
@@ -77,13 +84,13 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
         }
         else
         {
-            terminal.Error.WriteLine($"{file.Path} is already set up.");
+            terminal.Error.WriteLine($"{file.Path} is already set up; nothing was written.");
         }
 
-        ProbeResult probe = await new SetupProbe(time).AskAsync(recipe.Dialect, target, stop);
-        terminal.Error.WriteLine((probe.IsGood ? "It works. " : "It does not work yet. ") + probe.Message);
+        ProbeResult probe = await asking.AskAsync(recipe.Dialect, target, stop);
+        terminal.Error.WriteLine((probe.IsGood ? "It works. " : probe.NoProxy ? "It was not tried yet. " : "It does not work yet. ") + probe.Message);
         if (options.Json) PrintJson(options, file, isChange ? "written" : "already", backup, probe);
-        return probe.IsGood ? ExitCodes.Done : ExitCodes.NotFound;
+        return probe.IsGood || probe.NoProxy ? ExitCodes.Done : ExitCodes.NotFound;
     }
 
     private void ShowDifference(string before, string after)
@@ -106,12 +113,4 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
 
         json.WriteEndObject();
     });
-
-    /// <summary>The first model that the accounts name, in their order of use; accounts without a list take any.</summary>
-    private static string ModelOf(ProxySnapshot snapshot) =>
-        snapshot.Accounts.OrderBy(a => a.Priority).SelectMany(a => a.Models).FirstOrDefault() ?? DefaultModel;
-
-    /// <summary>A client named like the agent is meant for it. An admin's key opens more than an agent needs and comes last.</summary>
-    private static string? KeyOf(ProxySnapshot snapshot, string client) =>
-        (snapshot.Clients.FirstOrDefault(c => c.Name == client) ?? snapshot.Clients.OrderBy(c => c.IsAdmin).FirstOrDefault())?.Key.Reveal();
 }

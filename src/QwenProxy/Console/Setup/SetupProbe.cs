@@ -1,11 +1,16 @@
 using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
+using QwenProxy.Configuration;
 
 namespace QwenProxy.Console.Setup;
 
 /// <summary>What the probe found, as one line for a person.</summary>
-internal sealed record ProbeResult(bool IsGood, string Message);
+internal sealed record ProbeResult(bool IsGood, string Message)
+{
+    /// <summary>Nobody was there to be asked, which says nothing about what was set up.</summary>
+    public bool NoProxy { get; init; }
+}
 
 /// <summary>Asks the running proxy one tiny question in an agent's own dialect, with the key that the agent will show.</summary>
 internal sealed class SetupProbe(TimeProvider time)
@@ -33,12 +38,35 @@ internal sealed class SetupProbe(TimeProvider time)
         }
         catch (HttpRequestException absent) when (absent.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError)
         {
-            return new ProbeResult(false, $"No proxy answers at {address}. Start one with `qwen-proxy serve`, then run this command again to check.");
+            return new ProbeResult(false, $"No proxy answers at {address}. Start one with `qwen-proxy serve`, then run this command again to try it.") { NoProxy = true };
         }
         catch (Exception broken) when (broken is HttpRequestException || (broken is OperationCanceledException && !stop.IsCancellationRequested))
         {
             string how = broken is HttpRequestException ? "the connection broke" : $"no answer within {s_patience.TotalSeconds} s";
             return new ProbeResult(false, $"The proxy at {address} was asked for {target.Model}: {how}.");
+        }
+    }
+
+    /// <summary>Why a model cannot be had, when the running proxy has a list and the model is not in it; null when it is, or when nobody can tell.</summary>
+    public async Task<string?> WhyNotOfferedAsync(AgentTarget target, string model, CancellationToken stop)
+    {
+        using HttpClient client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { Timeout = s_patience };
+        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", target.KeyOrNone);
+        try
+        {
+            using HttpResponseMessage one = await client.GetAsync($"{target.BaseUrl}/models/{Uri.EscapeDataString(model)}", stop);
+            if (one.IsSuccessStatusCode) return null;
+            using JsonDocument list = JsonDocument.Parse(await client.GetStringAsync(target.BaseUrl + "/models", stop));
+            string[] names = [.. list.RootElement.GetProperty("data").EnumerateArray().Select(m => m.GetProperty("id").GetString() ?? "")];
+            if (names.Length == 0 || names.Contains(model)) return null;
+            string nearest = Spelling.Nearest(model, names) is { } name ? $" Did you mean {name}?" : "";
+            return $"{model} is not among the {names.Length} models on offer, which `qwen-proxy models` lists.{nearest}";
+        }
+        catch (Exception unknown) when (unknown is HttpRequestException or JsonException or KeyNotFoundException or InvalidOperationException
+            || (unknown is OperationCanceledException && !stop.IsCancellationRequested))
+        {
+            // No proxy yet, or none that lists models: the probe tells what comes of it.
+            return null;
         }
     }
 

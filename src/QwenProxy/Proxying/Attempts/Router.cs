@@ -10,7 +10,7 @@ using QwenProxy.Upstreams;
 namespace QwenProxy.Proxying.Attempts;
 
 /// <summary>3 Route: from a model's name to the accounts that may serve it, over the configuration of the moment and how the accounts are doing.</summary>
-internal sealed class Router(ProxySnapshot first, AccountAuthorizer authorizer, TimeProvider time, Random random)
+internal sealed class Router(ProxySnapshot first, TimeProvider time, Random random)
 {
     private RouteTable _table = TableOf(first);
     private ProxySnapshot _tableOf = first;
@@ -36,17 +36,6 @@ internal sealed class Router(ProxySnapshot first, AccountAuthorizer authorizer, 
         RetrySnapshot retry = exchange.Snapshot.Retry;
         AttemptPolicy policy = new(new AttemptLimits(retry.MaxAttempts, TimeSpan.FromSeconds(retry.MaxWaitSeconds)), random);
         return new RouteSession(exchange, Pool, policy, plan, affinity, FirstTokenRule.EstimateTokens(body.Length));
-    }
-
-    /// <summary>Why no request could be served now; null when one could.</summary>
-    public string? WhyNotReady()
-    {
-        foreach (AccountSnapshot account in Table.Accounts)
-        {
-            if (authorizer.WhyUnusable(account) is null) return null;
-        }
-
-        return Table.Accounts.Select(authorizer.WhyUnusable).FirstOrDefault(why => why is not null);
     }
 
     private static RouteTable TableOf(ProxySnapshot snapshot) => new(snapshot.Accounts, snapshot.Models.Aliases, snapshot.Models.Fallbacks);
@@ -142,6 +131,7 @@ internal sealed class RouteSession(
     {
         if (_lease is not { } lease) return;
         _history.Failed(lease.Account, lease.Model, error);
+        exchange.NoteFailure(new FailedAttempt(lease.Account, lease.Model, error));
         Settle(error);
     }
 

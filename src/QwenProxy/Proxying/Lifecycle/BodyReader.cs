@@ -2,12 +2,17 @@ using System.IO.Compression;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Core.Errors;
 using QwenProxy.Wire;
+using ZstdSharp;
+using ZstdSharp.Unsafe;
 
 namespace QwenProxy.Proxying.Lifecycle;
 
 /// <summary>One bounded read of a request body. The limit counts the bytes on the wire and, for a compressed body, also what they unpack to.</summary>
 internal static class BodyReader
 {
+    /// <summary>8 MiB, the most that HTTP allows (RFC 9659): a body of a few bytes must not ask for more memory than that.</summary>
+    private const int ZstdWindowLog = 23;
+
     /// <summary>Returns null when all went well; the body is then in <paramref name="into"/>.</summary>
     public static async ValueTask<ProxyError?> ReadAsync(HttpRequest request, PooledBytes into, int limitBytes, CancellationToken cancellationToken)
     {
@@ -19,7 +24,7 @@ internal static class BodyReader
             using Stream? unpacked = Unpack(source, encoding, out bool known);
             if (!known)
             {
-                return OwnErrors.InvalidRequest($"The request body has the content encoding \"{encoding}\", which this proxy does not read. Send it plain or as gzip, deflate or br.") with { Status = 415 };
+                return OwnErrors.InvalidRequest($"The request body has the content encoding \"{encoding}\", which this proxy does not read. Send it plain or as gzip, deflate, br or zstd.") with { Status = 415 };
             }
 
             if (unpacked is null) into.GetMemory((int)Math.Min(request.ContentLength ?? 0, limitBytes) + 1);
@@ -34,7 +39,7 @@ internal static class BodyReader
         {
             return fault.StatusCode == StatusCodes.Status413PayloadTooLarge ? OwnErrors.RequestTooLarge(limitBytes) : OwnErrors.InvalidRequest(fault.Message) with { Status = fault.StatusCode };
         }
-        catch (InvalidDataException)
+        catch (Exception damaged) when (damaged is InvalidDataException or ZstdException or EndOfStreamException)
         {
             return OwnErrors.InvalidRequest($"The request body says it is {encoding}, but it cannot be unpacked.");
         }
@@ -61,6 +66,10 @@ internal static class BodyReader
             case "gzip" or "x-gzip": return new GZipStream(source, CompressionMode.Decompress, leaveOpen: true);
             case "deflate": return new ZLibStream(source, CompressionMode.Decompress, leaveOpen: true);
             case "br": return new BrotliStream(source, CompressionMode.Decompress, leaveOpen: true);
+            case "zstd":
+                DecompressionStream zstd = new(source, leaveOpen: true);
+                zstd.SetParameter(ZSTD_dParameter.ZSTD_d_windowLogMax, ZstdWindowLog);
+                return zstd;
             default:
                 known = false;
                 return null;

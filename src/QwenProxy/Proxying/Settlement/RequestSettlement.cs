@@ -1,10 +1,10 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Core.Repair;
+using QwenProxy.Core.Resilience;
 using QwenProxy.Ledger;
 using QwenProxy.Observability;
 
@@ -35,6 +35,7 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         SettledRequest settled = SettledOf(exchange, entry);
         book.End(exchange, settled);
         if (instruments.Logger.IsEnabled(LogLevel.Information)) LogRequest(instruments.Logger, settled);
+        if (entry is { Tried: { } tried, End: not "complete" }) RequestLog.Tried(instruments.Logger, exchange.RequestId, tried);
     }
 
     private static LedgerEntry EntryOf(Exchange exchange, string dialect)
@@ -56,9 +57,10 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
             Attempts = exchange.Attempts,
             Resumes = exchange.Resumes,
             Status = error is { Kind: FaultKind.ClientGone } ? 499 : response.HasStarted || error is null ? response.StatusCode : error.Status,
-            End = error is null ? "complete" : Snake(error.Kind),
+            End = error is null ? "complete" : ErrorSummary.Snake(error.Kind),
             Source = error?.Source.ToString().ToLowerInvariant(),
             Code = error?.Code is { } code ? PrintableText.Of(code) : null,
+            Tried = ErrorSummary.InShort(exchange.Failures),
             Duration = exchange.Time.GetElapsedTime(exchange.StartedAt),
             FirstByte = exchange.FirstByteAt == 0 ? null : exchange.Time.GetElapsedTime(exchange.StartedAt, exchange.FirstByteAt),
         };
@@ -123,6 +125,4 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
             RequestLog.Repair(logger, exchange.RequestId, d.Stage, d.Rule, d.Action, d.Channel, d.Event, d.Bytes, d.Detail);
         }
     }
-
-    private static string Snake(FaultKind kind) => JsonNamingPolicy.SnakeCaseLower.ConvertName(kind.ToString());
 }

@@ -2,7 +2,7 @@ using QwenProxy.Tests.Support;
 
 namespace QwenProxy.Tests.Console.Setup;
 
-/// <summary>What the command does to an agent's file; no proxy runs, so the probe fails and the exit code is 2.</summary>
+/// <summary>What the command does to an agent's file; no proxy runs, so nothing is tried, which is told and is no fault.</summary>
 public sealed class SetupFileTests : IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -32,7 +32,7 @@ public sealed class SetupFileTests : IDisposable
 
     public static TheoryData<string, string, string> Malformed => new()
     {
-        { "claude-code", "{\n  \"env\": {\n", "line 3: not JSON" },
+        { "claude-code", "{\n  \"env\": {\n", "line 2: not JSON: `{` of line 2 is not closed" },
         { "claude-code", "[1]", "not one JSON object" },
         { "claude-code", "{ \"env\": 3 }", "\"env\" is not an object" },
         { "qwen-code", "{ \"a\": 1 } x", "line 1: not JSON" },
@@ -55,7 +55,8 @@ public sealed class SetupFileTests : IDisposable
     [MemberData(nameof(Clients))]
     public async Task NoFile_IsWrittenPrivateAndRemovedByUndo(string client)
     {
-        Assert.Equal(2, await _world.RunAsync($"setup {client}"));
+        Assert.Equal(0, await _world.RunAsync($"setup {client}"));
+        Assert.Contains("It was not tried yet. No proxy answers at http://127.0.0.1:9.", _world.Error, StringComparison.Ordinal);
         string file = _world.FileOf(client);
         string text = File.ReadAllText(file);
         Assert.Contains("http://127.0.0.1:9", text, StringComparison.Ordinal);
@@ -75,16 +76,16 @@ public sealed class SetupFileTests : IDisposable
         string file = _world.Put(client, before);
         File.SetUnixFileMode(file, OwnerOnly | UnixFileMode.GroupRead);
         byte[] bytes = File.ReadAllBytes(file);
-        Assert.Equal(2, await _world.RunAsync($"setup {client}"));
+        Assert.Equal(0, await _world.RunAsync($"setup {client}"));
         string after = File.ReadAllText(file);
         foreach (string part in parts) Assert.Contains(part, after, StringComparison.Ordinal);
         Assert.DoesNotContain("old-secret", _world.Error + _world.Out, StringComparison.Ordinal);
         Assert.Equal(bytes, File.ReadAllBytes(file + ".qwen-proxy.bak"));
         Assert.Equal(OwnerOnly | UnixFileMode.GroupRead, File.GetUnixFileMode(file));
 
-        Assert.Equal(2, await _world.RunAsync($"setup {client} --json"));
+        Assert.Equal(0, await _world.RunAsync($"setup {client} --json"));
         Assert.Equal("already", _world.Json().GetProperty("state").GetString());
-        Assert.Contains("is already set up", _world.Error, StringComparison.Ordinal);
+        Assert.Contains("is already set up; nothing was written", _world.Error, StringComparison.Ordinal);
         Assert.Equal(after, File.ReadAllText(file));
 
         Assert.Equal(0, await _world.RunAsync($"setup {client} --undo"));

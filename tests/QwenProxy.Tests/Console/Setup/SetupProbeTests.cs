@@ -60,8 +60,8 @@ public sealed class SetupProbeTests : IDisposable
     [MemberData(nameof(Clients))]
     public async Task NoProxy_IsToldWithTheCommandThatStartsOne(string client)
     {
-        Assert.Equal(2, await _world.RunAsync($"setup {client}"));
-        Assert.Contains("It does not work yet. No proxy answers at http://127.0.0.1:9. Start one with `qwen-proxy serve`", _world.Error, StringComparison.Ordinal);
+        Assert.Equal(0, await _world.RunAsync($"setup {client}"));
+        Assert.Contains("It was not tried yet. No proxy answers at http://127.0.0.1:9. Start one with `qwen-proxy serve`", _world.Error, StringComparison.Ordinal);
         Assert.True(File.Exists(_world.FileOf(client)));
     }
 
@@ -79,6 +79,20 @@ public sealed class SetupProbeTests : IDisposable
             Assert.Contains(problem, _world.Error, StringComparison.Ordinal);
             Assert.Contains(way, _world.Error, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task ModelThatIsNotOnOffer_IsWrittenByForceOnly()
+    {
+        await using SimulatorServer upstream = await SimulatorServer.StartAsync(new SimulatorOptions { Models = ["qwen3.7-plus"] });
+        await using RunningProxy proxy = await StartAsync(upstream);
+        Assert.Equal(2, await _world.RunAsync("setup aider --model qwen3.7-pluss"));
+        Assert.Contains("qwen3.7-pluss is not among the ", _world.Error, StringComparison.Ordinal);
+        Assert.Contains("Did you mean qwen3.7-plus? Nothing was written", _world.Error, StringComparison.Ordinal);
+        Assert.False(File.Exists(_world.FileOf("aider")));
+        Assert.Equal(0, await _world.RunAsync("setup aider --model qwen3.7-pluss --force"));
+        Assert.True(File.Exists(_world.FileOf("aider")));
+        Assert.Equal(0, await _world.RunAsync("setup codex --model qwen3.7-plus"));
     }
 
     [Fact]

@@ -1,0 +1,38 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using QwenProxy.Observability;
+using QwenProxy.Testing;
+
+namespace QwenProxy.Tests.Observability;
+
+public sealed class TerminalLoggerTests
+{
+    [Theory]
+    [InlineData("qwen3.7-plus", "plan", "/v1/chat/completions", "complete")]
+    [InlineData("a-model-with-a-very-long-name-that-goes-on-and-on", "an-account-of-a-long-name", "/v1/some/very/long/path/to/something", "first_token_timeout")]
+    public void RequestLine_FitsInAHundredColumns(string model, string account, string path, string end)
+    {
+        StringWriter output = new(CultureInfo.InvariantCulture);
+        using (TerminalLogger terminal = new(output, new FakeClock()))
+        {
+            RequestLog.Request(terminal.CreateLogger("t"), "POST", path, end == "complete" ? 200 : 504, end, model, model, account, "alice", "127.0.0.1", "agent/1.0", true, false, 2, 1, 10, 20, 30, 1.5, 12345.6, 7, 8, "req_778e01c59b000003");
+        }
+
+        string line = output.ToString().TrimEnd('\n');
+        Assert.InRange(line.Length, 1, TerminalLogger.Columns);
+        Assert.Contains(end == "complete" ? "200" : "504 first_token_timeout", line, StringComparison.Ordinal);
+        Assert.Contains("12.3 s", line, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', line);
+    }
+
+    [Fact]
+    public void Warning_IsMarkedAndTheStartIsLeftToItsOwnLines()
+    {
+        StringWriter output = new(CultureInfo.InvariantCulture);
+        using TerminalLogger terminal = new(output, new FakeClock());
+        ILogger logger = terminal.CreateLogger("t");
+        RequestLog.SignedOut(logger, "me", "refused");
+        logger.Log(LogLevel.Information, new EventId(TerminalLogger.StartEvent), "started", null, (text, _) => text);
+        Assert.EndsWith(" warning: Account me is signed out: refused\n", output.ToString(), StringComparison.Ordinal);
+    }
+}
