@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -18,7 +19,8 @@ internal sealed class AgentFile(string path, DurableFiles files)
     /// <param name="Existed">False when there was no file before.</param>
     /// <param name="Mode">The file's mode before; 0 where files have none.</param>
     /// <param name="Written">SHA-256 of what was written, in hex.</param>
-    private sealed record Note(bool Existed, int Mode, string Written);
+    /// <param name="Keys">What was written, value by value.</param>
+    private sealed record Note(bool Existed, int Mode, string Written, ImmutableArray<WrittenKey> Keys);
 
     public string Path { get; } = System.IO.Path.GetFullPath(
         File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path : path);
@@ -32,7 +34,11 @@ internal sealed class AgentFile(string path, DurableFiles files)
     /// <summary>The file's text without a byte order mark; null when there is no file.</summary>
     public string? ReadText()
     {
-        if (files.Read(Path) is not { } bytes) return null;
+        return files.Read(Path) is { } bytes ? TextOf(bytes) : null;
+    }
+
+    private static string TextOf(byte[] bytes)
+    {
         try
         {
             return s_strict.GetString(MarkOf(bytes).Length > 0 ? bytes.AsSpan(3) : bytes);
@@ -44,8 +50,9 @@ internal sealed class AgentFile(string path, DurableFiles files)
     }
 
     /// <summary>Keeps what is there, then replaces it. Gives the path of the backup; null when there was nothing to keep.</summary>
-    public string? Write(string text, bool holdsKey)
+    public string? Write(string text, bool holdsKey, IEnumerable<SettingWish> wishes)
     {
+        ImmutableArray<WrittenKey> keys = [.. wishes.Select(WrittenKey.Of)];
         byte[]? before = files.Read(Path);
         byte[] after = [.. MarkOf(before ?? []), .. Encoding.UTF8.GetBytes(text)];
         int mode = before is null || OperatingSystem.IsWindows() ? 0 : (int)File.GetUnixFileMode(Path);
@@ -53,35 +60,59 @@ internal sealed class AgentFile(string path, DurableFiles files)
         if (ReadNote() is { } note && before is not null && HashOf(before) == note.Written)
         {
             // Set up twice, with nobody else in between: undo shall lead to before the first time.
-            Replace(NotePath, Serialize(note with { Written = HashOf(after) }), OwnerOnly);
+            Replace(NotePath, Serialize(note with { Written = HashOf(after), Keys = [.. note.Keys.Where(o => !keys.Any(k => k.Path.SequenceEqual(o.Path))), .. keys] }), OwnerOnly);
         }
         else
         {
             SetAside(BackupPath);
             if (before is not null) Replace(BackupPath, before, OwnerOnly);
-            Replace(NotePath, Serialize(new Note(before is not null, mode, HashOf(after))), OwnerOnly);
+            Replace(NotePath, Serialize(new Note(before is not null, mode, HashOf(after), keys)), OwnerOnly);
         }
 
         Replace(Path, after, holdsKey || mode == 0 ? OwnerOnly : (UnixFileMode)mode);
         return File.Exists(BackupPath) ? BackupPath : null;
     }
 
-    /// <summary>Puts back what was there before, byte for byte. Throws <see cref="SettingsFault"/> when that would lose what others wrote since.</summary>
-    public void Undo()
+    /// <summary>
+    /// Puts back what was there before, byte for byte; where others have written since, takes back by key what still stands, and gives false. Throws
+    /// <see cref="SettingsFault"/> when neither can be done.
+    /// </summary>
+    public bool Undo(AgentRecipe recipe)
     {
         Note note = ReadNote() ?? throw new SettingsFault($"{NotePath} cannot be understood; the file as it was is {BackupPath}");
         byte[]? now = files.Read(Path);
         byte[]? before = note.Existed ? files.Read(BackupPath) : null;
         if (note.Existed && before is null) throw new SettingsFault($"its backup {BackupPath} is gone");
         bool isBefore = before is null ? now is null : now is not null && now.AsSpan().SequenceEqual(before);
-        if (!isBefore && (now is null || HashOf(now) != note.Written))
+        bool isOurs = now is not null && HashOf(now) == note.Written;
+        if (!isBefore && !isOurs)
         {
-            string way = note.Existed ? $"Take what you need from {BackupPath}" : "There was no such file before; delete it if you do not need it";
-            throw new SettingsFault($"it has been changed since it was set up, and undoing would lose that. {way}, then delete {NotePath}");
+            if (now is null || note.Keys.IsEmpty)
+            {
+                string way = note.Existed ? $"Take what you need from {BackupPath}" : "There was no such file before; delete it if you do not need it";
+                throw new SettingsFault($"it has been changed since it was set up, and undoing would lose that. {way}, then delete {NotePath}");
+            }
+
+            UndoByKey(recipe, note, now, before);
+            return false;
         }
 
         if (before is null) File.Delete(Path);
         else if (!isBefore) Replace(Path, before, (UnixFileMode)note.Mode);
+        Forget();
+        return true;
+    }
+
+    private void UndoByKey(AgentRecipe recipe, Note note, byte[] now, byte[]? before)
+    {
+        string? text = KeyUndo.Apply(recipe.Format, ReadText()!, before is null ? null : TextOf(before), recipe.NewFile, note.Keys);
+        if (text is null) File.Delete(Path);
+        else Replace(Path, [.. MarkOf(now), .. Encoding.UTF8.GetBytes(text)], OperatingSystem.IsWindows() ? OwnerOnly : File.GetUnixFileMode(Path));
+        Forget();
+    }
+
+    private void Forget()
+    {
         File.Delete(NotePath);
         File.Delete(BackupPath);
     }
@@ -116,8 +147,39 @@ internal sealed class AgentFile(string path, DurableFiles files)
 
     private static string HashOf(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
-    private static byte[] Serialize(Note note) =>
-        Encoding.UTF8.GetBytes($$"""{"existed":{{(note.Existed ? "true" : "false")}},"mode":{{note.Mode}},"written":"{{note.Written}}"}""" + "\n");
+    private static byte[] Serialize(Note note)
+    {
+        using MemoryStream bytes = new();
+        using (Utf8JsonWriter json = new(bytes))
+        {
+            json.WriteStartObject();
+            json.WriteBoolean("existed", note.Existed);
+            json.WriteNumber("mode", note.Mode);
+            json.WriteString("written", note.Written);
+            json.WriteStartArray("keys");
+            foreach (WrittenKey key in note.Keys)
+            {
+                json.WriteStartObject();
+                json.WriteStartArray("path");
+                foreach (string name in key.Path) json.WriteStringValue(name);
+                json.WriteEndArray();
+                json.WriteString("value", key.Value);
+                json.WriteBoolean("mark", key.IsMark);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        return [.. bytes.ToArray(), (byte)'\n'];
+    }
+
+    private static ImmutableArray<WrittenKey> ReadKeys(JsonElement note) => !note.TryGetProperty("keys", out JsonElement keys) ? [] :
+    [
+        .. keys.EnumerateArray().Select(k => new WrittenKey(
+            [.. k.GetProperty("path").EnumerateArray().Select(n => n.GetString()!)], k.GetProperty("value").GetString()!, k.GetProperty("mark").GetBoolean())),
+    ];
 
     private Note? ReadNote()
     {
@@ -126,7 +188,7 @@ internal sealed class AgentFile(string path, DurableFiles files)
         {
             using JsonDocument json = JsonDocument.Parse(bytes);
             JsonElement root = json.RootElement;
-            return new Note(root.GetProperty("existed").GetBoolean(), root.GetProperty("mode").GetInt32(), root.GetProperty("written").GetString()!);
+            return new Note(root.GetProperty("existed").GetBoolean(), root.GetProperty("mode").GetInt32(), root.GetProperty("written").GetString()!, ReadKeys(root));
         }
         catch (Exception broken) when (broken is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {

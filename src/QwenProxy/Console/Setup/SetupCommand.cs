@@ -24,7 +24,7 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
         AgentFile file = new(recipe.File, new DurableFiles());
         try
         {
-            if (options.Undo) return Undo(options, file);
+            if (options.Undo) return Undo(options, recipe, file);
             if (options.Print) return Print(options, recipe, file);
             return await WriteAsync(options, recipe, file, target, stop);
         }
@@ -37,12 +37,14 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
         }
     }
 
-    private int Undo(SetupOptions options, AgentFile file)
+    private int Undo(SetupOptions options, AgentRecipe recipe, AgentFile file)
     {
         bool isKnown = file.HasUndo;
-        if (isKnown) file.Undo();
+        bool isWhole = isKnown && file.Undo(recipe);
         if (options.Json) PrintJson(options, file, isKnown ? "undone" : "nothing-to-undo", null, null);
-        terminal.Error.WriteLine(isKnown ? $"{file.Path} is as it was before." : $"There is nothing to undo: this command has not written {file.Path}. Nothing was written.");
+        terminal.Error.WriteLine(isWhole ? $"{file.Path} is as it was before."
+            : isKnown ? $"{file.Path}: what this command wrote is taken back; what others wrote since stays."
+            : $"There is nothing to undo: this command has not written {file.Path}. Nothing was written.");
         return isKnown ? ExitCodes.Done : ExitCodes.NotFound;
     }
 
@@ -77,7 +79,7 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
         {
             terminal.Error.WriteLine($"{file.Path}:");
             ShowDifference(before ?? "", after);
-            backup = file.Write(after, holdsKey: target.Key is not null);
+            backup = file.Write(after, holdsKey: target.Key is not null, recipe.Wishes);
             terminal.Error.WriteLine(backup is null
                 ? $"Written; there was no such file before. `qwen-proxy setup {options.Client} --undo` removes it."
                 : $"Written. The file as it was is {backup}; `qwen-proxy setup {options.Client} --undo` brings it back.");

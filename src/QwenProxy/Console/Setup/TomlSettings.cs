@@ -69,7 +69,7 @@ internal static class TomlSettings
     private static Entry EntryOf(string[] table, KeyValueSyntax entry) =>
         new([.. table, .. Names(entry.Key!)], entry.Value!.Span.Start.Offset, entry.Value.Span.End.Offset + 1);
 
-    private static string[] Names(KeySyntax key) => [NameOf(key.Key!), .. key.DotKeys.Select(d => NameOf(d.Key!))];
+    internal static string[] Names(KeySyntax key) => [NameOf(key.Key!), .. key.DotKeys.Select(d => NameOf(d.Key!))];
 
     private static string NameOf(BareKeyOrStringValueSyntax key) => key is StringValueSyntax text ? text.Value! : ((BareKeySyntax)key).Key!.Text!;
 }

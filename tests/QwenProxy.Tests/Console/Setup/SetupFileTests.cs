@@ -110,19 +110,6 @@ public sealed class SetupFileTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Clients))]
-    public async Task FileChangedSince_IsNotUndone(string client)
-    {
-        string file = _world.FileOf(client);
-        await _world.RunAsync($"setup {client}");
-        string mine = File.ReadAllText(file) + "\n";
-        File.WriteAllText(file, mine);
-        Assert.Equal(1, await _world.RunAsync($"setup {client} --undo"));
-        Assert.Contains("has been changed since it was set up", _world.Error, StringComparison.Ordinal);
-        Assert.Equal(mine, File.ReadAllText(file));
-    }
-
-    [Theory]
-    [MemberData(nameof(Clients))]
     public async Task ClientKey_GoesIntoThePrivateFileAndNowhereElse(string client)
     {
         _world.Folder.Variables["QWEN_PROXY_KEYS"] = "canary-key";
