@@ -37,6 +37,12 @@ public sealed class ChatRequest
 
     public ByteRange ResponseFormat { get; private set; }
 
+    /// <summary>
+    /// Translated from a dialect whose texts stand in lists for the sake of cache marks: where those mean nothing, a list of texts is one string, which
+    /// every model's template can read.
+    /// </summary>
+    public bool JoinsTexts { get; set; }
+
     /// <summary>The members of the top level in the order written: the name with its quotes, and the value.</summary>
     internal IReadOnlyList<(ByteRange Name, ByteRange Value)> Members => _members;
 

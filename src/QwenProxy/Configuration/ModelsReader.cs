@@ -1,18 +1,27 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Requests;
 
 namespace QwenProxy.Configuration;
 
 /// <summary>Reads <c>models</c>: aliases in the order written, fallbacks per model, and no circles in either.</summary>
 internal sealed class ModelsReader(LoadContext context)
 {
-    public static readonly string[] Keys = ["aliases", "fallbacks"];
+    public static readonly string[] Keys = ["aliases", "fallbacks", "thinking"];
+
+    private const string ThinkingWords = "\"client\", \"on\" or \"off\"";
+
 
     public ModelsSnapshot Read(ConfigNode? node)
     {
         if (context.Expect(node, ConfigNodeKind.Object, "models", "an object, { \"aliases\": …, \"fallbacks\": … }") is not { } map) return new();
         context.CheckKeys(map, " in models", Keys);
-        return new ModelsSnapshot { Aliases = ReadAliases(map.Find("aliases")), Fallbacks = ReadFallbacks(map.Find("fallbacks")) };
+        return new ModelsSnapshot
+        {
+            Aliases = ReadAliases(map.Find("aliases")),
+            Fallbacks = ReadFallbacks(map.Find("fallbacks")),
+            Thinking = new ThinkingPolicies(ReadThinking(map.Find("thinking"))),
+        };
     }
 
     private ImmutableArray<KeyValuePair<string, string>> ReadAliases(ConfigNode? node)
@@ -66,6 +75,36 @@ internal sealed class ModelsReader(LoadContext context)
         }
 
         return fallbacks.ToImmutable();
+    }
+
+    /// <summary>One word for all models, or a word for each pattern of names.</summary>
+    private ImmutableArray<KeyValuePair<string, ThinkingPolicy>> ReadThinking(ConfigNode? node)
+    {
+        const string path = "models.thinking";
+        if (node is null) return [];
+        if (node.Kind == ConfigNodeKind.Text) return ReadThinking(node, path) is { } all ? [KeyValuePair.Create("*", all)] : [];
+        if (context.Expect(node, ConfigNodeKind.Object, path, $"{ThinkingWords}, or an object of model names and these") is not { } map) return [];
+        List<KeyValuePair<string, ThinkingPolicy>> entries = [];
+        foreach (ConfigMember member in map.Members)
+        {
+            if (ReadThinking(member.Value, $"{path}.{member.Key}") is { } policy) entries.Add(KeyValuePair.Create(member.Key, policy));
+        }
+
+        return [.. entries];
+    }
+
+    private ThinkingPolicy? ReadThinking(ConfigNode node, string path)
+    {
+        ThinkingPolicy? policy = node is not { Kind: ConfigNodeKind.Text } ? null : node.Text switch
+        {
+            "client" => ThinkingPolicy.Client,
+            "on" => ThinkingPolicy.On,
+            "off" => ThinkingPolicy.Off,
+            _ => null,
+        };
+        if (policy is null) context.Fault(node, $"{path} is {(node.Kind == ConfigNodeKind.Text ? $"\"{node.Text}\"" : node.KindInWords)}; it must be {ThinkingWords}");
+        else context.Value(path, node.Text, context.LineOf(node));
+        return policy;
     }
 
     /// <summary>The way from a model back to itself; null when there is none.</summary>

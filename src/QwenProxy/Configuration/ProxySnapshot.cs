@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Repair.Stutter;
+using QwenProxy.Core.Requests;
 
 namespace QwenProxy.Configuration;
 
@@ -64,6 +65,11 @@ internal sealed record ModelsSnapshot
     public ModelAliases AliasTable => new(Aliases);
 
     public ImmutableDictionary<string, ImmutableArray<string>> Fallbacks { get; init; } = ImmutableDictionary<string, ImmutableArray<string>>.Empty;
+
+    public ThinkingPolicies Thinking { get; init; } = ThinkingPolicies.None;
+
+    /// <summary>Who decides whether the model that a client asks for thinks.</summary>
+    public ThinkingPolicy ThinkingOf(string asked) => Thinking.For(asked, AliasTable.Resolve(asked));
 }
 
 internal sealed record ClientSnapshot(string Name, Secret Key, bool IsAdmin = false);

@@ -21,7 +21,9 @@ internal sealed class MessagesClient(IdSource ids, TokenEstimate tokens) : Clien
 
     public override IncomingRequest? Parse(Exchange exchange, out ProxyError? fault)
     {
-        MessagesOptions options = new() { CacheControl = true, RemoveBillingBlock = !exchange.Snapshot.Repair.DisabledQuirks.Contains("billing-block") };
+        // The profile is not known yet. A client that marks nothing gets plain strings everywhere; the marks of others go where they mean nothing.
+        bool marks = exchange.Body.Memory.Span.IndexOf("\"cache_control\""u8) >= 0;
+        MessagesOptions options = new() { CacheControl = marks, RemoveBillingBlock = !exchange.Snapshot.Repair.DisabledQuirks.Contains("billing-block") };
         if (!MessagesRequestParser.TryTranslate(exchange.Body.Memory, options, out MessagesRequest? request, out fault)) return null;
         if (!ChatRequest.TryParse(request.ChatBody, out ChatRequest chat, out string problem))
         {
@@ -29,19 +31,23 @@ internal sealed class MessagesClient(IdSource ids, TokenEstimate tokens) : Clien
             return null;
         }
 
+        chat.JoinsTexts = true;
+        ThinkingPolicy policy = exchange.Snapshot.Models.ThinkingOf(request.Model);
+        ThinkingRequest thinking = request.Thinking.Under(policy);
         MessagesAnswerOptions answer = new()
         {
             Model = request.Model,
             IsOnFallback = () => exchange.IsOnFallback,
             InputTokensEstimate = (int)FirstTokenRule.EstimateTokens(exchange.Body.Length),
             NewId = () => ids.Next(""),
-            Display = request.Thinking.Display,
+            Display = thinking.Display,
             StopSequences = request.StopSequences,
         };
         return new IncomingRequest(chat, request.Stream, output => request.Stream ? new MessagesStreamAnswer(output, answer) : new MessagesWholeAnswer(output, answer))
         {
-            Native = NativeMessages.Of(exchange.Body.Memory, request, options.RemoveBillingBlock),
-            Thinking = WishOf(request.Thinking),
+            // What goes as it came says what the client said.
+            Native = policy == ThinkingPolicy.Client ? NativeMessages.Of(exchange.Body.Memory, request, options.RemoveBillingBlock) : null,
+            Thinking = thinking.Wish,
             Notes = [.. request.Dropped.Select(d => "dropped " + d), .. request.QuirksApplied],
         };
     }
@@ -59,13 +65,4 @@ internal sealed class MessagesClient(IdSource ids, TokenEstimate tokens) : Clien
         await response.Body.WriteAsync(body, exchange.Token);
         return null;
     }
-
-    private static ThinkingWish? WishOf(ThinkingRequest thinking) => thinking.Mode switch
-    {
-        // Nothing said leaves the model its default: Qwen's answer better for it, and the client knows thinking blocks.
-        ThinkingMode.Unset when thinking.Effort is null => null,
-        ThinkingMode.Unset => new ThinkingWish(null, null, thinking.Effort),
-        ThinkingMode.Disabled => new ThinkingWish(false, null, null),
-        _ => new ThinkingWish(true, thinking.BudgetTokens, thinking.Effort),
-    };
 }

@@ -21,6 +21,7 @@ internal sealed class OpenAIChatClient : ClientDialect
 
         return new IncomingRequest(chat, chat.Stream, output => chat.Stream ? new ChatStreamAnswer(output, chat.UsageAsked) : new ChatWholeAnswer(output))
         {
+            Thinking = ThinkingPolicies.WishOf(exchange.Snapshot.Models.ThinkingOf(chat.Model)),
             Query = exchange.Http.Request.QueryString.Value ?? "",
         };
     }

@@ -24,13 +24,18 @@ internal sealed class ResponsesClient(IdSource ids, TimeProvider time) : ClientD
             return null;
         }
 
+        ThinkingPolicy policy = exchange.Snapshot.Models.ThinkingOf(request.Model);
         ResponsesAnswerOptions answer = new() { Request = request, NewId = () => ids.Next(""), Clock = time, Store = _store, Client = client };
         return new IncomingRequest(chat, request.Stream, output => request.Stream ? new ResponsesStreamAnswer(output, answer) : new ResponsesWholeAnswer(output, answer))
         {
-            Native = NativeResponses.Of(exchange.Body.Memory, request),
+            Native = policy == ThinkingPolicy.Client ? NativeResponses.Of(exchange.Body.Memory, request) : null,
+            Thinking = ThinkingPolicies.WishOf(policy),
             Notes = [.. request.Dropped.Select(d => "dropped " + d)],
         };
     }
+
+    /// <summary>Codex compacts its history and goes on when it reads <c>context_length_exceeded</c> in <c>response.failed</c>; a 400 ends its session.</summary>
+    public override bool IsSaidInStream(ProxyError error) => error.Kind == FaultKind.ContextTooLong;
 
     public override byte[] WriteError(ProxyError error) => ResponsesErrors.Write(error);
 

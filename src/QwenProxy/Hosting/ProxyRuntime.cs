@@ -32,7 +32,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Instruments = new Instruments(time, loggers.CreateLogger("QwenProxy"), new ProxyMetrics(), new IdSource(random));
         AccountAuthorizer authorizer = new(time, random, Instruments.Logger);
         authorizer.Apply(snapshot);
-        Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints());
+        Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints(), new RefusedSwitches());
         Models = new ModelDirectory(Upstreams.Transport, authorizer, time, loggers.CreateLogger<ModelDirectory>());
         Router = new Router(snapshot, time, random);
         States = new AccountStates(Router, authorizer, time);
@@ -98,6 +98,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     {
         Upstreams.Authorizer.Apply(snapshot);
         Upstreams.NativeEndpoints.Forget();
+        Upstreams.RefusedSwitches.Forget();
         _configuration.Snapshot = snapshot;
         _configuration.Refused = [];
         Router.Apply(snapshot);

@@ -36,6 +36,12 @@ internal abstract class ClientDialect
     /// <summary>Reads the body that Accept left in the exchange. Null when the client made a mistake, told in <paramref name="fault"/>.</summary>
     public abstract IncomingRequest? Parse(Exchange exchange, out ProxyError? fault);
 
+    /// <summary>
+    /// A failure that this dialect's streaming clients act upon only as an event. Where nothing was said yet it is said in a stream of its own, which
+    /// ends in order: an event behind which the connection breaks is lost on some of them.
+    /// </summary>
+    public virtual bool IsSaidInStream(ProxyError error) => false;
+
     /// <summary>The error as this dialect's JSON body.</summary>
     public abstract byte[] WriteError(ProxyError error);
 }

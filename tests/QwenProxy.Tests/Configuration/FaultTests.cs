@@ -97,6 +97,10 @@ public sealed class FaultTests : IDisposable
     [InlineData("""{ "fallbacks": { "a": ["b"], "b": ["c"], "c": ["a"] } }""", 3, "runs in a circle: ")]
     [InlineData("""{ "fallbacks": { "a": ["a"] } }""", 1, "models.fallbacks.a runs in a circle: a → a")]
     [InlineData("""{ "fallbacks": { "a": "b" } }""", 1, "models.fallbacks.a is a text; it must be a list of models")]
+    [InlineData("""{ "thinking": "auto" }""", 1, "models.thinking is \"auto\"; it must be \"client\", \"on\" or \"off\"")]
+    [InlineData("""{ "thinking": true }""", 1, "models.thinking is true or false; it must be \"client\", \"on\" or \"off\"")]
+    [InlineData("""{ "thinking": ["on"] }""", 1, "models.thinking is a list; it must be \"client\", \"on\" or \"off\"")]
+    [InlineData("""{ "thinking": { "a": "On", "b": 1, "c": "off" } }""", 2, "; it must be \"client\", \"on\" or \"off\"")]
     public void FaultyModels_AreTold(string models, int count, string expected)
     {
         ConfigurationResult result = _folder.Load($"{{ \"models\": {models} }}");

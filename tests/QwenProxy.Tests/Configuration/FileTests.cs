@@ -1,6 +1,7 @@
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Requests;
 
 namespace QwenProxy.Tests.Configuration;
 
@@ -115,7 +116,7 @@ public sealed class FileTests : IDisposable
     public void EveryOtherSection_IsRead()
     {
         ProxySnapshot s = _folder.LoadGood("""
-            { "models": { "aliases": { "gpt-4o": "plus", "*": "max" }, "fallbacks": { "max": ["plus", "flash"] } },
+            { "models": { "aliases": { "gpt-4o": "plus", "*": "max" }, "fallbacks": { "max": ["plus", "flash"] }, "thinking": { "fl*": "off", "plus": "on" } },
               "repair": { "stutter": "safe", "toolCalls": "observe", "thinkTags": "off", "loopGuard": "on" }, "resume": "off",
               "timeouts": { "connectSeconds": 0.5, "firstTokenSeconds": 7, "idleSeconds": 2, "keepAliveSeconds": 3, "requestSeconds": 4,
                             "streamingSeconds": 5, "drainSeconds": 0 },
@@ -128,6 +129,8 @@ public sealed class FileTests : IDisposable
         Assert.Equal([new("gpt-4o", "plus"), new("*", "max")], s.Models.Aliases);
         Assert.Equal("plus", s.Models.AliasTable.Resolve("gpt-4o"));
         Assert.Equal(["plus", "flash"], s.Models.Fallbacks["max"]);
+        Assert.Equal([ThinkingPolicy.On, ThinkingPolicy.Off, ThinkingPolicy.Client], new[] { "gpt-4o", "flash", "other" }.Select(s.Models.ThinkingOf));
+        Assert.Equal(ThinkingPolicy.Off, _folder.LoadGood("""{ "models": { "thinking": "off" } }""").Models.ThinkingOf("any"));
         Assert.Equal((StutterMode.Safe, SwitchMode.Observe, SwitchMode.Off, SwitchMode.On),
             (s.Repair.Stutter, s.Repair.ToolCalls, s.Repair.ThinkTags, s.Repair.LoopGuard));
         Assert.False(s.Resume);

@@ -240,7 +240,7 @@ public sealed class NativeTests
     [InlineData("/v1/messages", """{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}""")]
     [InlineData("/v1/messages", """{"model":"m","stream":true,"max_tokens":5,"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":"qp1.AAAA"}]},{"role":"user","content":"hi"}]}""")]
     [InlineData("/v1/responses", """{"model":"m","stream":true,"input":"hi"}""")]
-    [InlineData("/v1/responses", """{"model":"m","stream":true,"store":false,"input":"hi","tools":[{"type":"web_search"}]}""")]
+    [InlineData("/v1/responses", """{"model":"m","stream":true,"store":false,"input":"hi","tools":[{"type":"web_search"},{"type":"function","name":"f"}]}""")]
     [InlineData("/v1/responses", """{"model":"m","stream":true,"store":false,"input":"hi","tools":[{"type":"custom","name":"patch"}]}""")]
     [InlineData("/v1/responses", """{"model":"m","stream":true,"store":false,"input":[{"type":"reasoning","summary":[],"encrypted_content":"qp1:aGk="},{"role":"user","content":"hi"}]}""")]
     public async Task WhatNeedsTheProxy_IsTranslated(string path, string body)

@@ -1,3 +1,5 @@
+using QwenProxy.Core.Requests;
+
 namespace QwenProxy.Core.Dialects.AnthropicMessages;
 
 /// <summary>What the translation of a request may rely on; comes from the upstream's profile and the user's switches.</summary>
@@ -45,7 +47,22 @@ public enum ThinkingDisplay
 /// <summary>The client's wish about thinking, in nobody's dialect; the upstream's profile turns it into its own fields.</summary>
 /// <param name="BudgetTokens">Only with <see cref="ThinkingMode.Enabled"/>.</param>
 /// <param name="Effort">The client's word (<c>low</c> … <c>max</c>), not checked; null when it gave none.</param>
-public readonly record struct ThinkingRequest(ThinkingMode Mode, int? BudgetTokens, string? Effort, ThinkingDisplay Display);
+public readonly record struct ThinkingRequest(ThinkingMode Mode, int? BudgetTokens, string? Effort, ThinkingDisplay Display)
+{
+    /// <summary>
+    /// For the upstream's profile. A request without <c>thinking</c> wants none: it is said upstream as a refusal, since Qwen's models would think by
+    /// default, and a title would take as long as a proof.
+    /// </summary>
+    public ThinkingWish Wish => Mode is ThinkingMode.Unset or ThinkingMode.Disabled ? new ThinkingWish(false, null, null) : new ThinkingWish(true, BudgetTokens, Effort);
+
+    /// <summary>The same as the user has settled it for this model.</summary>
+    public ThinkingRequest Under(ThinkingPolicy policy) => policy switch
+    {
+        ThinkingPolicy.Off => this with { Mode = ThinkingMode.Disabled, Display = ThinkingDisplay.Hidden },
+        ThinkingPolicy.On when Mode == ThinkingMode.Unset => this with { Mode = ThinkingMode.Adaptive, Display = ThinkingDisplay.Shown },
+        _ => this,
+    };
+}
 
 /// <summary>A Messages request in the middle's terms.</summary>
 public sealed record MessagesRequest

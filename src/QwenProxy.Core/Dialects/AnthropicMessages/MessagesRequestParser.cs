@@ -131,7 +131,7 @@ public static class MessagesRequestParser
         else if (JsonField.StringIs(type, "disabled"u8)) mode = ThinkingMode.Disabled;
         else if (!fields.Thinking.IsEmpty) translation.Drop("thinking");
         bool omitted = JsonField.StringIs(JsonField.Find(fields.Thinking, "display"u8), "omitted"u8);
-        ThinkingDisplay display = mode == ThinkingMode.Disabled ? ThinkingDisplay.Hidden : omitted ? ThinkingDisplay.Omitted : ThinkingDisplay.Shown;
+        ThinkingDisplay display = mode is ThinkingMode.Disabled or ThinkingMode.Unset ? ThinkingDisplay.Hidden : omitted ? ThinkingDisplay.Omitted : ThinkingDisplay.Shown;
         ReadOnlySpan<byte> budgetText = JsonField.Find(fields.Thinking, "budget_tokens"u8);
         bool hasBudget = int.TryParse(budgetText, NumberStyles.None, CultureInfo.InvariantCulture, out int budget) && budget > 0;
         string effort = JsonField.Text(JsonField.Find(fields.OutputConfig, "effort"u8));

@@ -9,7 +9,11 @@ namespace QwenProxy.Core.Dialects.AnthropicMessages;
 internal sealed class ToolWriter(Translation translation) : IDisposable
 {
     private readonly HashSet<string> _written = [];
+
+    /// <summary>Type and name of each tool that was left out because only Anthropic knows it.</summary>
+    private readonly List<(string Type, string Name)> _left = [];
     private bool _searchIsServers;
+    private bool _hasDeferred;
 
     /// <summary>The items of the <c>tools</c> array, without its brackets.</summary>
     public MarkedBytes Output { get; } = new();
@@ -34,8 +38,30 @@ internal sealed class ToolWriter(Translation translation) : IDisposable
             if (!WriteTool(definition)) return false;
         }
 
-        return true;
+        return CheckServerTools(toolChoice);
     }
+
+    /// <summary>
+    /// Refuses a tool that the request cannot do without and that only Anthropic's servers know. Beside other tools it is left out without a word, since
+    /// agents send it with every request; alone or chosen by name, the model would make its results up, and the agent would show them as found.
+    /// </summary>
+    private bool CheckServerTools(ReadOnlySpan<byte> toolChoice)
+    {
+        ReadOnlySpan<byte> choice = JsonField.Find(toolChoice, "type"u8);
+        if (_left.Count == 0 || JsonField.StringIs(choice, "none"u8)) return true;
+        if (JsonField.StringIs(choice, "tool"u8))
+        {
+            string wanted = JsonField.Text(JsonField.Find(toolChoice, "name"u8));
+            int named = _written.Contains(wanted) ? -1 : _left.FindIndex(t => t.Name == wanted || t.Type == wanted);
+            if (named >= 0) return Refuse(_left[named].Type, "tool_choice");
+        }
+
+        return _written.Count > 0 || _hasDeferred || Refuse(_left[0].Type, "tools");
+    }
+
+    private bool Refuse(string type, string param) => translation.Fail(
+        $"The tool \"{type}\" cannot be served here: only Anthropic's own servers and models know it. Leave it out, or offer a tool with an input_schema that your program runs itself.",
+        param: param);
 
     /// <summary>
     /// Writes <c>,"tool_choice":…,"parallel_tool_calls":…</c>. Parallel calls are asked for, since Model Studio's default is one at a time.
@@ -76,6 +102,7 @@ internal sealed class ToolWriter(Translation translation) : IDisposable
         if (!type.IsEmpty && !JsonField.StringIs(type, "custom"u8))
         {
             translation.Drop("tool:", type);
+            _left.Add((JsonField.Text(type), JsonField.Text(name)));
             return true;
         }
 
@@ -84,6 +111,7 @@ internal sealed class ToolWriter(Translation translation) : IDisposable
         if (JsonField.IsTrue(JsonField.Find(tool, "defer_loading"u8)) && !_searchIsServers && !translation.LoadedTools.Contains(plainName))
         {
             translation.Apply("deferred-tools");
+            _hasDeferred = true;
             return true;
         }
 

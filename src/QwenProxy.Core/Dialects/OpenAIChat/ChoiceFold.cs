@@ -59,6 +59,9 @@ internal sealed class ChoiceFold(int index) : IDisposable
             if (name.AsSpan().SequenceEqual("tool_calls"u8) && !CompleteCalls(value)) continue;
             WriteMember(output, name, value);
         }
+
+        // Every whole message has it, by OpenAI's description; some upstreams leave it out of their deltas.
+        if (_message.Find("refusal"u8) is not { IsEmpty: false }) output.Write(",\"refusal\":null"u8);
     }
 
     private static bool IsText(ReadOnlySpan<byte> name) =>

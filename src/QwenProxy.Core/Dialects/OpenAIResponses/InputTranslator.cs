@@ -6,6 +6,7 @@ namespace QwenProxy.Core.Dialects.OpenAIResponses;
 internal sealed class InputTranslator(Translation translation, ChatMessages messages)
 {
     private readonly ContentTranslator _content = new(translation);
+    private readonly ClientCalls _calls = new(translation, messages);
 
     /// <summary>The items that counted, references resolved: what a stored conversation keeps.</summary>
     public List<ReadOnlyMemory<byte>> Kept { get; } = [];
@@ -44,6 +45,22 @@ internal sealed class InputTranslator(Translation translation, ChatMessages mess
         else if (type.IsText("custom_tool_call"u8)) AddCustomCall(item, param);
         else if (type.IsText("function_call_output"u8) || type.IsText("custom_tool_call_output"u8)) AddOutput(item, param);
         else if (type.IsText("reasoning"u8)) AddReasoning(item);
+        else if (_calls.TryAdd(item, out bool counted))
+        {
+            if (!counted) return;
+        }
+        else if (type.IsText("agent_message"u8)) AddAgentMessage(item);
+        else if (IsSummary(type) && TryAddSummary(item)) translation.NeedsTranslation = true;
+        else if (type.IsText("compaction_trigger"u8) && translation.IsCompaction)
+        {
+            // A request and no part of the conversation. The last item is the one that counts; it comes when all others have.
+            messages.AddMessage("user"u8, RawJson.Quote(CompactionText.Request));
+            return;
+        }
+        else if (type.IsText("additional_tools"u8))
+        {
+            // Its tools were read before the conversation.
+        }
         else if (type.IsNothing) translation.Fail("An input item needs a type or a role.", param);
         else
         {
@@ -66,7 +83,46 @@ internal sealed class InputTranslator(Translation translation, ChatMessages mess
 
     /// <summary>A call that was cut off was never run, so no result follows it; an upstream would refuse the history for that.</summary>
     private static bool IsCutCall(RawJson item) => item.Member("status"u8).IsText("incomplete"u8) && !item.Member("call_id"u8).IsNothing
-        && (item.Member("type"u8).IsText("function_call"u8) || item.Member("type"u8).IsText("custom_tool_call"u8));
+        && item.Member("type"u8).Inside.EndsWith("_call"u8);
+
+    /// <summary>The item has had several names.</summary>
+    private static bool IsSummary(RawJson type) =>
+        type.IsText("compaction"u8) || type.IsText("compaction_summary"u8) || type.IsText("context_compaction"u8);
+
+    /// <summary>A conversation that was compacted here comes back as what the model wrote then; another server's is closed to everybody else.</summary>
+    private bool TryAddSummary(RawJson item)
+    {
+        using PooledBytes plain = new(1024);
+        if (!ReasoningEnvelope.TryOpen(item.Member("encrypted_content"u8), plain)) return false;
+        byte[] text = [.. System.Text.Encoding.UTF8.GetBytes(CompactionText.Introduction + "\n\n"), .. plain.Span];
+        messages.AddMessage("user"u8, Requote(text));
+        return true;
+    }
+
+    /// <summary>What one of the client's agents tells another. Texts sealed for another server stay out.</summary>
+    private void AddAgentMessage(RawJson item)
+    {
+        RawJson author = item.Member("author"u8);
+        List<byte[]> texts = [.. item.Member("content"u8).Items().Select(p => p.Member("text"u8)).Where(t => t.IsString).Select(t => t.Inside.ToArray())];
+        if (texts.Count == 0)
+        {
+            translation.Drop("input", "agent_message");
+            return;
+        }
+
+        using PooledBytes text = new(256);
+        text.Write("\"Message from the agent "u8);
+        text.Write(author.Inside);
+        text.Write(":"u8);
+        foreach (byte[] part in texts)
+        {
+            text.Write("\\n"u8);
+            text.Write(part);
+        }
+
+        text.Write("\""u8);
+        messages.AddMessage("user"u8, text.Span);
+    }
 
     private void AddMessage(RawJson item, string param)
     {

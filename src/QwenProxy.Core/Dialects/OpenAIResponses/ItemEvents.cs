@@ -27,10 +27,11 @@ internal sealed class ItemEvents(EventLine line, Func<string> newId, bool sealRe
         string head = string.Create(CultureInfo.InvariantCulture, $",\"item_id\":\"{item.Id}\",\"output_index\":{item.Index}{part},\"delta\":");
         item.DeltaHead = Encoding.UTF8.GetBytes(head);
         WholeItem("response.output_item.added"u8, item, item.Write("in_progress"u8, false, false));
+        if (item.Kind == OutputKind.Compaction) return;
         if (item.Kind == OutputKind.Call)
         {
             // A call's arguments may have come before its name.
-            if (item.Inside.Length > 0 && !item.Tool.IsCustom) WriteDelta(item, [(byte)'"', .. item.Inside.Span, (byte)'"']);
+            if (item.Inside.Length > 0 && item.IsSaidInPieces) WriteDelta(item, [(byte)'"', .. item.Inside.Span, (byte)'"']);
             return;
         }
 
@@ -41,8 +42,7 @@ internal sealed class ItemEvents(EventLine line, Func<string> newId, bool sealRe
     public void Delta(OutputItem item, ReadOnlySpan<byte> token)
     {
         item.Inside.Write(token[1..^1]);
-        // A custom tool's input stands inside JSON arguments and is known only when they are whole.
-        if (item.Announced && !item.Tool.IsCustom) WriteDelta(item, token);
+        if (item.Announced && item.IsSaidInPieces) WriteDelta(item, token);
     }
 
     /// <summary>Ends an item that was announced.</summary>
@@ -50,7 +50,7 @@ internal sealed class ItemEvents(EventLine line, Func<string> newId, bool sealRe
     {
         if (item.Closed) return;
         item.Closed = true;
-        if (item.Kind == OutputKind.Call && item.Inside.Length == 0 && !item.Tool.IsCustom) Delta(item, "\"{}\""u8);
+        if (item.Kind == OutputKind.Call && item.Inside.Length == 0 && item.IsSaidInPieces) Delta(item, "\"{}\""u8);
         item.Json = item.Write(incomplete ? "incomplete"u8 : "completed"u8, true, sealReasoning);
         if (!line.IsOn) return;
         switch (item.Kind)
@@ -66,7 +66,7 @@ internal sealed class ItemEvents(EventLine line, Func<string> newId, bool sealRe
                 line.End();
                 Part("response.reasoning_summary_part.done"u8, item, true);
                 break;
-            default:
+            case OutputKind.Call:
                 CloseCall(item);
                 break;
         }
@@ -76,6 +76,7 @@ internal sealed class ItemEvents(EventLine line, Func<string> newId, bool sealRe
 
     private void CloseCall(OutputItem item)
     {
+        if (item.Tool.Kind == ToolKind.Search) return;
         if (!item.Tool.IsCustom)
         {
             Text("response.function_call_arguments.done"u8, item, "arguments"u8, Quoted(item));

@@ -17,7 +17,7 @@ public static class NativeResponses
     /// </summary>
     public static NativeRequest? Of(ReadOnlyMemory<byte> body, ResponsesRequest request)
     {
-        if (!request.Stream || request.Store || request.PreviousResponseId is not null || request.Dropped.Count > 0) return null;
+        if (!request.Stream || request.Store || request.PreviousResponseId is not null || request.Dropped.Count > 0 || request.NeedsTranslation || request.IsCompaction) return null;
         if (body.Span.IndexOf(ReasoningEnvelope.Mark) >= 0 || body.Span.IndexOf("\"item_reference\""u8) >= 0) return null;
         if (request.Fields.TryGetValue("tools", out RawJson tools) && tools.Items().Exists(t => !t.Member("type"u8).IsText("function"u8))) return null;
         return new NativeRequest

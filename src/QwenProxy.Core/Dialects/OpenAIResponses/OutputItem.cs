@@ -7,6 +7,9 @@ internal enum OutputKind : byte
     Message,
     Reasoning,
     Call,
+
+    /// <summary>The summary that stands for a conversation from here on; the client keeps it and cannot read it.</summary>
+    Compaction,
 }
 
 /// <summary>One item of an answer while it is said. Its text stays in JSON spelling, so that the final events need not escape it again.</summary>
@@ -48,8 +51,12 @@ internal sealed class OutputItem(OutputKind kind) : IDisposable
     {
         OutputKind.Message => "msg_"u8,
         OutputKind.Reasoning => "rs_"u8,
-        _ => Tool.IsCustom ? "ctc_"u8 : "fc_"u8,
+        OutputKind.Compaction => "cmp_"u8,
+        _ => Tool.Kind switch { ToolKind.Function => "fc_"u8, ToolKind.Search => "tsc_"u8, _ => "ctc_"u8 },
     };
+
+    /// <summary>The text goes out as it comes. Other items stand inside JSON arguments, or in an envelope, and are known only when they are whole.</summary>
+    public bool IsSaidInPieces => kind is OutputKind.Message or OutputKind.Reasoning || (kind == OutputKind.Call && Tool.Kind == ToolKind.Function);
 
     /// <summary>The text in plain UTF-8.</summary>
     public byte[] Plain()
@@ -70,12 +77,14 @@ internal sealed class OutputItem(OutputKind kind) : IDisposable
         return _checkedComplete = end > 0 && plain[start] == '{' && JsonScanner.SkipSpace(plain, end) == plain.Length;
     }
 
-    /// <summary>A custom tool's input: the one argument the model was asked for, or all it wrote where it did not obey. With quotes.</summary>
-    public byte[] CustomInput()
+    /// <summary>A custom tool's input, with quotes.</summary>
+    public byte[] CustomInput() => CustomToolText.Read(Inside.Span, Tool);
+
+    /// <summary>What to search for, as an object; one that cannot be read says nothing.</summary>
+    private byte[] SearchArguments()
     {
         byte[] plain = Plain();
-        if (HasWholeArguments() && new RawJson(plain).Member("input"u8) is { IsString: true } input) return input.Span.ToArray();
-        return [(byte)'"', .. Inside.Span, (byte)'"'];
+        return HasWholeArguments() && RawJson.IsWhole(plain) ? RawJson.Compact(plain) : "{}"u8.ToArray();
     }
 
     public void Dispose() => Inside.Dispose();
@@ -101,6 +110,10 @@ internal sealed class OutputItem(OutputKind kind) : IDisposable
                 json.Write("]"u8);
                 if (whole && sealReasoning) ToolTranslator.WriteMember(json, "encrypted_content"u8, RawJson.Quote(ReasoningEnvelope.Seal(Plain())));
                 break;
+            case OutputKind.Compaction:
+                json.Write(",\"type\":\"compaction\""u8);
+                ToolTranslator.WriteMember(json, "encrypted_content"u8, whole ? RawJson.Quote(ReasoningEnvelope.Seal(Plain())) : "\"\""u8);
+                break;
             default:
                 WriteCall(json, status, whole);
                 break;
@@ -121,13 +134,19 @@ internal sealed class OutputItem(OutputKind kind) : IDisposable
 
     private void WriteCall(PooledBytes json, ReadOnlySpan<byte> status, bool whole)
     {
-        json.Write(Tool.IsCustom ? ",\"type\":\"custom_tool_call\",\"status\":\""u8 : ",\"type\":\"function_call\",\"status\":\""u8);
+        json.Write(Tool.Kind switch
+        {
+            ToolKind.Function => ",\"type\":\"function_call\",\"status\":\""u8,
+            ToolKind.Search => ",\"type\":\"tool_search_call\",\"execution\":\"client\",\"status\":\""u8,
+            _ => ",\"type\":\"custom_tool_call\",\"status\":\""u8,
+        });
         json.Write(status);
         json.Write("\",\"call_id\":"u8);
         json.Write(RawJson.Quote(CallId));
         if (Tool.Namespace is not null) ToolTranslator.WriteMember(json, "namespace"u8, RawJson.Quote(Tool.Namespace));
-        ToolTranslator.WriteMember(json, "name"u8, RawJson.Quote(Tool.Name));
+        if (Tool.Kind != ToolKind.Search) ToolTranslator.WriteMember(json, "name"u8, RawJson.Quote(Tool.Name));
         if (Tool.IsCustom) ToolTranslator.WriteMember(json, "input"u8, whole ? CustomInput() : "\"\""u8);
+        else if (Tool.Kind == ToolKind.Search) ToolTranslator.WriteMember(json, "arguments"u8, whole ? SearchArguments() : "{}"u8);
         else
         {
             json.Write(",\"arguments\":\""u8);

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Dialects.OpenAIResponses;
@@ -53,6 +54,24 @@ internal readonly struct RawJson(ReadOnlyMemory<byte> bytes)
         JsonScanner scanner = new(Span);
         while (scanner.MoveNext()) items.Add(At(scanner.Value));
         return items;
+    }
+
+    /// <summary>True for one whole value with nothing behind it, read by a real JSON reader: text of a model's, whose tokens nobody has looked at yet.</summary>
+    public static bool IsWhole(ReadOnlySpan<byte> text)
+    {
+        try
+        {
+            Utf8JsonReader reader = new(text);
+            while (reader.Read())
+            {
+            }
+
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     /// <summary>The same JSON without white space between tokens: on one line, as an SSE event needs it.</summary>

@@ -17,6 +17,7 @@ internal sealed class ResponsesEncoder : IDisposable
     private readonly List<OutputItem> _items = [];
     private readonly PooledBytes _usage = new(512);
     private readonly PooledBytes _token = new(256);
+    private readonly CompactionText? _compaction;
     private bool _begun;
     private bool _ended;
     private byte[] _incompleteReason = [];
@@ -27,6 +28,7 @@ internal sealed class ResponsesEncoder : IDisposable
         ResponseId = "resp_" + options.NewId();
         _response = new ResponseObject(options, ResponseId);
         _events = new ItemEvents(new EventLine(output), options.NewId, options.Request.EncryptedReasoning);
+        if (options.Request.IsCompaction) _compaction = new CompactionText(output);
     }
 
     public string ResponseId { get; }
@@ -51,7 +53,9 @@ internal sealed class ResponsesEncoder : IDisposable
     public byte[] Finish()
     {
         if (_ended) return [];
+        if (_compaction is { IsEmpty: true }) return Fail(OwnErrors.ProtocolError("it wrote no summary of the conversation"));
         Begin();
+        if (_compaction is not null) _events.Delta(Open(OutputKind.Compaction), _compaction.Token());
         _ended = true;
         bool cut = _incompleteReason.Length > 0;
         // Some clients take an answer without items for a failure of theirs.
@@ -72,9 +76,10 @@ internal sealed class ResponsesEncoder : IDisposable
         return response;
     }
 
-    public void Fail(ProxyError error)
+    /// <summary>Ends the answer as failed and returns the response object; nothing when it has ended before.</summary>
+    public byte[] Fail(ProxyError error)
     {
-        if (_ended) return;
+        if (_ended) return [];
         Begin();
         _ended = true;
         foreach (OutputItem item in _items)
@@ -85,6 +90,7 @@ internal sealed class ResponsesEncoder : IDisposable
         using PooledBytes json = new(4096);
         _response.WriteTo(json, "failed"u8, OutputJson(), Usage(), default, ResponsesErrors.WriteFailure(error));
         _events.Response("response.failed"u8, json.Span);
+        return json.Span.ToArray();
     }
 
     public void Dispose()
@@ -92,6 +98,7 @@ internal sealed class ResponsesEncoder : IDisposable
         foreach (OutputItem item in _items) item.Dispose();
         _usage.Dispose();
         _token.Dispose();
+        _compaction?.Dispose();
     }
 
     private UsageReport? Usage() => _usage.Length == 0 ? null : UsageReport.Read(new RawJson(_usage.Memory));
@@ -127,7 +134,7 @@ internal sealed class ResponsesEncoder : IDisposable
         {
             ref readonly EventPart part = ref parts[i];
             if (part.Place != place || part.Removed || part.Choice != 0) continue;
-            if (part.Kind == PartKind.ToolCall) SayCall(e, part);
+            if (part.Kind == PartKind.ToolCall && _compaction is null) SayCall(e, part);
             else if (part.Kind == PartKind.Finish) TakeFinish(e.Text(part));
         }
     }
@@ -147,6 +154,12 @@ internal sealed class ResponsesEncoder : IDisposable
             {
                 if (token.SequenceEqual(said)) continue;
                 said = token;
+            }
+
+            if (_compaction is not null)
+            {
+                _compaction.Add(token, isThinking: kind == PartKind.Reasoning);
+                continue;
             }
 
             OutputKind output = kind == PartKind.Content ? OutputKind.Message : OutputKind.Reasoning;

@@ -18,7 +18,8 @@ public static class ResponsesErrors
         json.Write(",\"param\":"u8);
         json.Write(error.Param is null ? "null"u8 : RawJson.Quote(error.Param));
         json.Write(",\"code\":"u8);
-        json.Write(error.Code is null ? "null"u8 : RawJson.Quote(error.Code));
+        string? code = error.Kind == FaultKind.ContextTooLong ? FailureCode(error) : error.Code;
+        json.Write(code is null ? "null"u8 : RawJson.Quote(code));
         json.Write("}"u8);
         if (error.RequestId is not null)
         {

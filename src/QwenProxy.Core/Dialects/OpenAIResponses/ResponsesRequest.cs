@@ -44,6 +44,12 @@ public sealed class ResponsesRequest
     /// <summary>The client keeps its own history and wants reasoning to send back (<c>include</c> of <c>reasoning.encrypted_content</c>).</summary>
     public bool EncryptedReasoning { get; init; }
 
+    /// <summary>The client asks for its history to be compacted: the answer is one item that stands for it from then on.</summary>
+    public bool IsCompaction { get; init; }
+
+    /// <summary>Tools or items that an upstream which speaks this API would not know: declared in the input, run by the client, or sealed here.</summary>
+    public bool NeedsTranslation { get; init; }
+
     /// <summary>The request's own fields by name, each raw, for the answer to repeat.</summary>
     internal IReadOnlyDictionary<string, RawJson> Fields { get; init; } = new Dictionary<string, RawJson>();
 

@@ -96,12 +96,13 @@ public static class ResponsesRequestParser
         using PooledBytes body = new(8192);
         body.Write("{\"model\":"u8);
         body.Write(model.Span);
+        translation.IsCompaction = input.Items() is [.., var last] && last.Member("type"u8).IsText("compaction_trigger"u8);
         using PooledBytes tools = new(4096);
         using ToolTranslator translator = new(translation);
-        translator.Write(Field(fields, "tools"), Field(fields, "tool_choice"), tools);
+        translator.Write(DeclaredTools(fields, earlier, translation), Field(fields, "tool_choice"), tools);
         List<ReadOnlyMemory<byte>> kept = WriteMessages(Field(fields, "instructions"), earlier, input, body, translation);
         body.Write(tools.Span);
-        WriteFormat(Field(fields, "text").Member("format"u8), body, translation);
+        if (!translation.IsCompaction) WriteFormat(Field(fields, "text").Member("format"u8), body, translation);
         if (!Field(fields, "max_output_tokens").IsNothing) ToolTranslator.WriteMember(body, "max_tokens"u8, Field(fields, "max_output_tokens").Span);
         RawJson effort = reasoning.Member("effort"u8), summary = reasoning.Member("summary"u8);
         if (effort.IsString) ToolTranslator.WriteMember(body, "reasoning_effort"u8, effort.Span);
@@ -118,6 +119,8 @@ public static class ResponsesRequestParser
             Effort = effort.IsString ? effort.Text() : null,
             Summary = summary.IsString ? summary.Text() : null,
             EncryptedReasoning = Field(fields, "include").Items().Exists(i => i.IsText("reasoning.encrypted_content"u8)),
+            IsCompaction = translation.IsCompaction,
+            NeedsTranslation = translation.NeedsTranslation,
             Fields = fields,
             Tools = translation.Tools,
             Earlier = earlier,
@@ -157,6 +160,23 @@ public static class ResponsesRequestParser
         if (translation.Stored is not null && translation.Stored.TryGetConversation(id, out IReadOnlyList<ReadOnlyMemory<byte>>? items)) return items;
         translation.Fail($"Previous response with id '{id}' not found.", "previous_response_id", "previous_response_not_found");
         return [];
+    }
+
+    /// <summary>
+    /// The tools of the request, and those that an item of the conversation brings: declared in the input, or found by a search the client ran.
+    /// </summary>
+    private static List<RawJson> DeclaredTools(Dictionary<string, RawJson> fields, IReadOnlyList<ReadOnlyMemory<byte>> earlier, Translation translation)
+    {
+        List<RawJson> tools = Field(fields, "tools").Items();
+        foreach (RawJson item in earlier.Select(i => new RawJson(i)).Concat(Field(fields, "input").Items()))
+        {
+            RawJson type = item.Member("type"u8);
+            if (!type.IsText("additional_tools"u8) && !type.IsText("tool_search_output"u8)) continue;
+            tools.AddRange(item.Member("tools"u8).Items());
+            translation.NeedsTranslation = true;
+        }
+
+        return tools;
     }
 
     private static List<ReadOnlyMemory<byte>> WriteMessages(

@@ -11,6 +11,12 @@ internal sealed class Translation(ResponsesStoredItems? stored)
 
     public ToolNames Tools { get; } = new();
 
+    /// <summary>The client asks for its history to be compacted, not for an answer.</summary>
+    public bool IsCompaction { get; set; }
+
+    /// <summary>Something in the request is known to OpenAI's servers and to this proxy, but not to others that speak this API.</summary>
+    public bool NeedsTranslation { get; set; }
+
     public ProxyError? Fault { get; private set; }
 
     public IReadOnlyList<string> Dropped => _dropped;

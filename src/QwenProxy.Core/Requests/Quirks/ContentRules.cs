@@ -21,7 +21,13 @@ internal static class ContentRules
             (p, m) => ModelPattern.MatchesAny(p.PlainTextModels, m),
             d => Flatten(d, null)),
         new("cache-control", "Drops cache_control marks where no explicit cache is known.", (p, _) => !p.SupportsCacheControl, DropMarks),
+        new("text-parts", "Joins the texts of a translated message to one string where no cache needs them apart.", (p, _) => !p.SupportsCacheControl, JoinTexts),
     ];
+
+    private static void JoinTexts(RequestDraft draft)
+    {
+        if (draft.JoinsTexts) Flatten(draft, null);
+    }
 
     private static void Flatten(RequestDraft draft, MessageRole? only)
     {

@@ -43,6 +43,7 @@ public static class QuirkRules
 
         if (seen == 0) return request;
         if (!ChatRequest.TryParse(draft.ToBytes(), out ChatRequest changed, out string fault)) throw new UnreachableException(fault);
+        changed.JoinsTexts = request.JoinsTexts;
         return changed;
     }
 }

@@ -18,6 +18,8 @@ internal sealed class RequestDraft(ChatRequest request, UpstreamProfile profile,
 
     public ThinkingWish? Wish => wish;
 
+    public bool JoinsTexts => request.JoinsTexts;
+
     public JsonObjectDraft Fields { get; } = JsonObjectDraft.From(request.Body, request.Members);
 
     /// <summary>The conversation; null when it is no array of objects.</summary>

@@ -13,7 +13,7 @@ internal static class ThinkingRules
         new("thinking-switch", "Moves a top-level enable_thinking to where the upstream reads it.", (p, _) => ReadsElsewhere(p), MoveSwitch),
         new(
             "thinking-wish",
-            "Writes what a Messages client wants of thinking into the upstream's fields.",
+            "Writes what a Messages client or models.thinking wants of thinking into the upstream's fields.",
             (p, _) => p.Thinking != ThinkingDialect.None,
             ThinkingWishes.Write),
         new(

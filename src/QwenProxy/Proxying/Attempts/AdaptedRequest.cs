@@ -8,10 +8,12 @@ namespace QwenProxy.Proxying.Attempts;
 /// <summary>The request as one upstream wants it: the client's own, with named quirk rules applied where they have something to change.</summary>
 internal static class AdaptedRequest
 {
-    public static ChatRequest For(AttemptTarget target, Exchange exchange, IncomingRequest incoming)
+    /// <param name="mayThink">The model is not told not to think: it refuses to be.</param>
+    public static ChatRequest For(AttemptTarget target, Exchange exchange, IncomingRequest incoming, bool mayThink)
     {
         List<string> applied = [];
-        ChatRequest adapted = QuirkRules.Apply(incoming.Chat, target.Account.Profile, target.Ask.Model, incoming.Thinking, exchange.Snapshot.Repair.DisabledQuirks, applied);
+        ThinkingWish? wish = mayThink && incoming.Thinking is { Enabled: false } ? null : incoming.Thinking;
+        ChatRequest adapted = QuirkRules.Apply(incoming.Chat, target.Account.Profile, target.Ask.Model, wish, exchange.Snapshot.Repair.DisabledQuirks, applied);
         foreach (string rule in applied)
         {
             exchange.Instruments.Metrics.QuirkApplied(rule);

@@ -1,6 +1,7 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
+using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Observability;
@@ -127,6 +128,12 @@ internal sealed class RequestLifecycle(
         HttpContext http = exchange.Http;
         if (!http.Response.HasStarted && exchange.Output.Written == 0)
         {
+            if (dialect.IsSaidInStream(error) && exchange.Answer is { IsStream: true } told)
+            {
+                await EndInOrderAsync(exchange, told, error);
+                return;
+            }
+
             ResponseHeads.WriteFailure(exchange, error);
             byte[] body = dialect.WriteError(error);
             http.Response.ContentType = "application/json";
@@ -147,6 +154,17 @@ internal sealed class RequestLifecycle(
             await Task.Delay(LastWords, instruments.Time, last.Token);
         });
         http.Abort();
+    }
+
+    /// <summary>The error event as the end of a whole response, and the end of the connection.</summary>
+    private async Task EndInOrderAsync(Exchange exchange, DownstreamAnswer answer, ProxyError error)
+    {
+        ResponseHeads.WriteStream(exchange, upstream: null);
+        exchange.Http.Response.Headers.Connection = "close";
+        answer.WriteError(error);
+        using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(exchange.Http.RequestAborted);
+        using Deadline deadline = new(instruments.Time, TimeSpan.FromSeconds(2), limit);
+        await WriteOrGiveUpAsync(async () => await exchange.Output.FlushAsync(limit.Token));
     }
 
     /// <summary>The client may be gone by now or read nothing any more; then there is nobody left to tell.</summary>

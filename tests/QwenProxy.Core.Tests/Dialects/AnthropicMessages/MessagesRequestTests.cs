@@ -41,6 +41,38 @@ public sealed class MessagesRequestTests
     [InlineData("user", "\"x\"", "\"type\"")]
     public void FaultyBlock_IsRefusedByName(string role, string block, string named) => AssertRefused(Turn(role, block), named);
 
+    [Theory]
+    [InlineData(Search, "null", "web_search_20250305")]
+    [InlineData(Search, """{"type":"any"}""", "web_search_20250305")]
+    [InlineData(Search, """{"type":"tool","name":"web_search"}""", "web_search_20250305")]
+    [InlineData(Search + """,{"type":"web_fetch_20250910","name":"web_fetch"}""", """{"type":"auto"}""", "web_search_20250305")]
+    [InlineData(Search + "," + Own, """{"type":"tool","name":"web_search"}""", "web_search_20250305")]
+    [InlineData("""{"type":"mcp_toolset","mcp_server_name":"s"}""", "null", "mcp_toolset")]
+    [InlineData("""{"type":"code_execution_20260120","name":"code_execution"}""", "null", "code_execution_20260120")]
+    public void ServerTool_IsRefusedWhereNothingElseCouldBeCalled(string tools, string choice, string named)
+    {
+        string body = WithTools(tools, choice);
+        AssertRefused(body, $"\"{named}\"");
+        AssertRefused(body, "input_schema");
+    }
+
+    [Theory]
+    [InlineData(Search + "," + Own, """{"type":"auto"}""")]
+    [InlineData(Search + "," + Own, """{"type":"tool","name":"own"}""")]
+    [InlineData(Search + """,{"name":"web_search","input_schema":{"type":"object"}}""", """{"type":"tool","name":"web_search"}""")]
+    [InlineData(Search, """{"type":"none"}""")]
+    public void ServerTool_IsLeftOutWhereTheModelCanDoWithout(string tools, string choice)
+    {
+        Assert.True(MessagesRequestParser.TryTranslate(Encoding.UTF8.GetBytes(WithTools(tools, choice)), new MessagesOptions(), out MessagesRequest? request, out _));
+        Assert.Equal("tool:web_search_20250305", request.Dropped[0]);
+        Assert.DoesNotContain("20250305", Encoding.UTF8.GetString(request.ChatBody), StringComparison.Ordinal);
+    }
+
+    private const string Search = """{"type":"web_search_20250305","name":"web_search","max_uses":5}""";
+    private const string Own = """{"name":"own","input_schema":{"type":"object"}}""";
+
+    private static string WithTools(string tools, string choice) => Minimal[..^1] + $",\"tools\":[{tools}],\"tool_choice\":{choice}}}";
+
     private static void AssertRefused(string body, string named)
     {
         byte[] bytes = Encoding.UTF8.GetBytes(body);

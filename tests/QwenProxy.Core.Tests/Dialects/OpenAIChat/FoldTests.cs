@@ -37,13 +37,23 @@ public sealed class FoldTests
             """{"choices":[{"index":0,"delta":{"role":"assistant","content":"a"},"logprobs":{"content":[{"token":"a"}],"refusal":null},"token_ids":[1],"native_finish_reason":null,"ratings":{"hate":"safe"}}]}""",
             """{"choices":[{"index":0,"delta":{"role":"assistant","content":"b"},"logprobs":{"content":[{"token":"b"}]},"token_ids":[2,3],"native_finish_reason":"STOP","ratings":{"hate":"safe"}}]}""",
             """{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"stop","native_finish_reason":"STOP","stop_reason":151645}]}""");
-        Assert.Equal("""{"role":"assistant","content":"ab"}""", choice.GetProperty("message").GetRawText());
+        Assert.Equal("""{"role":"assistant","content":"ab","refusal":null}""", choice.GetProperty("message").GetRawText());
         Assert.Equal(2, choice.GetProperty("logprobs").GetProperty("content").GetArrayLength());
         Assert.Equal("[1,2,3]", choice.GetProperty("token_ids").GetRawText());
         Assert.Equal("STOP", choice.GetProperty("native_finish_reason").GetString());
         Assert.Equal("""{"hate":"safe"}""", choice.GetProperty("ratings").GetRawText());
         Assert.Equal(151645, choice.GetProperty("stop_reason").GetInt32());
     }
+
+    /// <summary>A whole message has the member by OpenAI's description, whether or not the deltas had it.</summary>
+    [Theory]
+    [InlineData("""{"content":"a"}""", "null")]
+    [InlineData("""{"content":"a","refusal":null}""", "null")]
+    [InlineData("""{"content":null,"refusal":"I can't."}""", "\"I can't.\"")]
+    [InlineData("""{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":"{}"}}]}""", "null")]
+    public void Refusal_IsAlwaysThere(string delta, string refusal) => Assert.Equal(
+        refusal,
+        Fold($$"""{"choices":[{"index":0,"delta":{{delta}},"finish_reason":null}]}""").GetProperty("message").GetProperty("refusal").GetRawText());
 
     private static JsonElement Fold(params string[] chunks)
     {

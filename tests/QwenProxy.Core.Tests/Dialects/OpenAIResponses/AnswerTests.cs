@@ -76,7 +76,7 @@ public sealed class AnswerTests
         string stream = Of(Request).Stream(Text("a") + Finish() + usage);
         Assert.Equal("completed", Types(stream)[^1]);
         Assert.Equal(
-            """{"input_tokens":3,"input_tokens_details":{"cached_tokens":0},"output_tokens":2"""
+            """{"input_tokens":3,"input_tokens_details":{"cached_tokens":0,"cache_write_tokens":0},"output_tokens":2"""
             + ""","output_tokens_details":{"reasoning_tokens":0},"total_tokens":5}""",
             Ending(stream).GetProperty("usage").GetRawText());
         Assert.DoesNotContain("[DONE]", stream);

@@ -82,18 +82,19 @@ public sealed class RequestTests
     public void ServedToolsAndItemsOnly_TheRestIsReported()
     {
         ResponsesRun run = ResponsesRun.Of("""
-            {"model":"m","input":[{"role":"user","content":"x"},{"type":"local_shell_call","id":"a"},{"type":"compaction","encrypted_content":"z"},
+            {"model":"m","input":[{"role":"user","content":"x"},{"type":"web_search_call","id":"a"},{"type":"compaction","encrypted_content":"z"},
+             {"type":"tool_search_call","call_id":null,"execution":"server","arguments":{}},{"type":"shell_call_output","call_id":"of-nothing"},
+             {"type":"agent_message","author":"a","recipient":"b","content":[{"type":"encrypted_content","encrypted_content":"z"}]},
              {"type":"item_reference","id":"msg_gone"}],
              "tools":[{"type":"web_search"},{"type":"file_search"},{"type":"computer_use_preview"},
-              {"type":"namespace","name":"n","tools":[{"type":"x"}]}],
+              {"type":"namespace","name":"n","tools":[{"type":"x"},{"type":"function","name":"f"}]},{"type":"tool_search"}],
              "tool_choice":"required"}
             """);
-        Assert.False(run.ChatJson.TryGetProperty("tools", out _));
-        Assert.False(run.ChatJson.TryGetProperty("tool_choice", out _));
+        Assert.Equal("n__f", run.ChatJson.GetProperty("tools")[0].GetProperty("function").GetProperty("name").GetString());
         string[] expected =
         [
-            "tool:web_search", "tool:file_search", "tool:computer_use_preview", "tool:x",
-            "input:local_shell_call", "input:compaction", "input:item_reference",
+            "tool:web_search", "tool:file_search", "tool:computer_use_preview", "tool:x", "tool:tool_search",
+            "input:web_search_call", "input:compaction", "input:tool_search_call", "input:shell_call_output", "input:agent_message", "input:item_reference",
         ];
         Assert.Equal(expected, run.Request.Dropped);
     }

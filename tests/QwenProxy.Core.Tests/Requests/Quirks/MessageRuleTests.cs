@@ -98,6 +98,30 @@ public sealed class MessageRuleTests
     }
 
     [Theory]
+    [InlineData("generic")]
+    [InlineData("vllm")]
+    [InlineData("sglang")]
+    [InlineData("llama-cpp")]
+    [InlineData("ollama")]
+    [InlineData("lm-studio")]
+    [InlineData("modelscope")]
+    public void TranslatedTexts_AreStringsWhereNoCacheNeedsThemApart(string profile)
+    {
+        const string mark = ",'cache_control':{'type':'ephemeral'}";
+        const string image = "{'role':'user','content':[{'type':'text','text':'x'},{'type':'image_url','image_url':{'url':'data:,'}}]}";
+        string Body(string m) => Messages(
+            "{'role':'system','content':[{'type':'text','text':'a'},{'type':'text','text':'b'" + m + "}]}",
+            "{'role':'user','content':[{'type':'text','text':'c'" + m + "}]}",
+            image);
+        string strings = Messages("{'role':'system','content':'a\\n\\nb'}", "{'role':'user','content':'c'}", image);
+        QuirkRun.OfTranslated(profile, "m", Body(mark)).Gives(strings, "cache-control", "text-parts");
+        QuirkRun.OfTranslated(profile, "m", Body("")).Gives(strings, "text-parts");
+        // What a chat client writes stays as it is.
+        QuirkRun.Of(profile, "m", Body("")).Gives(Body(""));
+        QuirkRun.OfTranslated("dashscope", "qwen3.7-max", Body(mark)).Gives(Body(mark));
+    }
+
+    [Theory]
     [InlineData("vllm", "{'role':'assistant','content':'b','reasoning_content':'t'}", "{'role':'assistant','content':'b','reasoning':'t'}")]
     [InlineData("ollama", "{'role':'assistant','reasoning_content':'t','reasoning':'t','content':'b'}",
         "{'role':'assistant','reasoning':'t','content':'b'}")]

@@ -109,7 +109,9 @@ public sealed class QuirkPropertyTests
         for (int i = 0; i < Cases; i++)
         {
             string text = new RandomRequest(random).Next();
-            check(Parse(text), Profiles.All[i % Profiles.All.Length], Models[random.Next(Models.Length)], Wish(random), text);
+            ChatRequest request = Parse(text);
+            request.JoinsTexts = i % 3 == 0;
+            check(request, Profiles.All[i % Profiles.All.Length], Models[random.Next(Models.Length)], Wish(random), text);
         }
     }
 
