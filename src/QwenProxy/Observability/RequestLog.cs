@@ -78,4 +78,7 @@ internal static partial class RequestLog
 
     [LoggerMessage(EventId = 13, Level = LogLevel.Debug, Message = "request={requestId} hedges: account={silent} has said nothing for {seconds} s, account={other} is asked too")]
     public static partial void Hedge(ILogger logger, string requestId, string silent, double seconds, string other);
+
+    [LoggerMessage(EventId = 14, Level = LogLevel.Information, Message = "request={requestId} account={account} model={model} refused max_tokens={asked}; from now on it is asked for at most {allowed}")]
+    public static partial void OutputLimited(ILogger logger, string requestId, string account, string model, long asked, long allowed);
 }

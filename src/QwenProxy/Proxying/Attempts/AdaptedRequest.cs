@@ -8,16 +8,21 @@ namespace QwenProxy.Proxying.Attempts;
 /// <summary>The request as one upstream wants it: the client's own, with named quirk rules applied where they have something to change.</summary>
 internal static class AdaptedRequest
 {
-    public static ChatRequest For(AttemptTarget target, Exchange exchange, IncomingRequest incoming)
+    /// <summary>The name under which a lowered <c>max_tokens</c> is logged and counted, beside the quirk rules.</summary>
+    private const string LearnedLimitRule = "learned-max-tokens";
+
+    public static ChatRequest For(AttemptTarget target, Exchange exchange, IncomingRequest incoming, OutputLimits limits)
     {
         List<string> applied = [];
         ChatRequest adapted = QuirkRules.Apply(incoming.Chat, target.Account.Profile, target.Ask.Model, incoming.Thinking, exchange.Snapshot.Repair.DisabledQuirks, applied);
+        ChatRequest fitting = adapted.WithAtMost(limits.Allowed(target.Account.Name, target.Ask.Model, adapted.Body.Length));
+        if (fitting != adapted) applied.Add(LearnedLimitRule);
         foreach (string rule in applied)
         {
             exchange.Instruments.Metrics.QuirkApplied(rule);
             RequestLog.Quirk(exchange.Instruments.Logger, exchange.RequestId, rule);
         }
 
-        return adapted;
+        return fitting;
     }
 }

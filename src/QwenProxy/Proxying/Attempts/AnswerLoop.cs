@@ -18,7 +18,8 @@ namespace QwenProxy.Proxying.Attempts;
 internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, Exchange exchange, IncomingRequest incoming, RouteSession route) : IAsyncDisposable
 {
     private readonly AttemptLoop _attempts = new(upstreams.Authorizer, exchange, route);
-    private readonly ResumeLoop _resume = new(exchange, incoming, route);
+    private readonly FittingCall _fitting = new(upstreams, exchange, incoming);
+    private readonly ResumeLoop _resume = new(exchange, incoming, route, upstreams.OutputLimits);
     private readonly PooledBytes? _whole = incoming.Stream ? null : new PooledBytes();
     private Draft? _draft;
     private Draft? _spare;
@@ -102,12 +103,12 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, E
         {
             AttemptOutcome<UpstreamStream> outcome = await call.SendNativeAsync(target, incoming.Native!, url, deadline, cancellationToken);
             if (outcome.Error is not { } error || !NativeEndpoints.IsMissing(error)) return outcome;
-            outcome = await call.SendAsync(target, AdaptedRequest.For(target, exchange, incoming), incoming.Query, deadline, cancellationToken);
+            outcome = await _fitting.SendAsync(call, target, deadline, cancellationToken);
             if (outcome.Answer is not null) upstreams.NativeEndpoints.NoteMissing(url);
             return outcome;
         }
 
-        return _resume.IsResuming ? await _resume.SendAsync(call, target, deadline, cancellationToken) : await call.SendAsync(target, AdaptedRequest.For(target, exchange, incoming), incoming.Query, deadline, cancellationToken);
+        return _resume.IsResuming ? await _resume.SendAsync(call, target, deadline, cancellationToken) : await _fitting.SendAsync(call, target, deadline, cancellationToken);
     }
 
     /// <summary>Where this attempt can be made in the client's own dialect; null when it has to be translated.</summary>

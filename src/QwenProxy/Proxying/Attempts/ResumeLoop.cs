@@ -21,17 +21,19 @@ internal sealed class ResumeLoop : IDisposable
     private readonly Exchange _exchange;
     private readonly IncomingRequest _incoming;
     private readonly RouteSession _route;
+    private readonly OutputLimits _limits;
     private readonly ResumePolicy _policy = new();
     private readonly UsageSum _usage = new();
     private readonly SentAnswer? _sent;
     private readonly HashSet<string> _askedModels = [];
     private ResumeWay _way;
 
-    public ResumeLoop(Exchange exchange, IncomingRequest incoming, RouteSession route)
+    public ResumeLoop(Exchange exchange, IncomingRequest incoming, RouteSession route, OutputLimits limits)
     {
         _exchange = exchange;
         _incoming = incoming;
         _route = route;
+        _limits = limits;
         bool wanted = exchange.Snapshot.Resume && !exchange.Http.Request.Headers[HeaderName].ToString().Equals("off", StringComparison.OrdinalIgnoreCase);
         if (wanted && incoming.Stream) _sent = new SentAnswer();
     }
@@ -62,7 +64,7 @@ internal sealed class ResumeLoop : IDisposable
     {
         UpstreamProfile profile = target.Account.Profile;
         PrefillStyle style = profile.CanPrefill(target.Ask.Model) ? profile.Prefill : PrefillStyle.None;
-        ChatRequest adapted = AdaptedRequest.For(target, _exchange, _incoming);
+        ChatRequest adapted = AdaptedRequest.For(target, _exchange, _incoming, _limits);
         _way = _policy.Choose(_sent!, style, target.Account.Name, target.Ask.Model);
         if (_way == ResumeWay.Prefill && PrefillRequest.Build(adapted.Body.Span, _sent!, style) is { } body && ChatRequest.TryParse(body, out ChatRequest prefill, out _))
         {
