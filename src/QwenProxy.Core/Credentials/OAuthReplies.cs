@@ -35,12 +35,15 @@ public static class OAuthReplies
         if (fields.GrantUnder(status) is { } grant) return new OAuthReply(OAuthReplyKind.Granted, "granted") { Grant = grant };
         OAuthReplyKind kind = fields.Error switch
         {
+            // The status alone ends it, whatever else the reply says: asking again with the same code cannot help.
+            "access_denied" when status == 401 => OAuthReplyKind.Denied,
+            "expired_token" or null when status == 401 => OAuthReplyKind.CodeExpired,
+            _ when status == 401 => OAuthReplyKind.Ended,
             "authorization_pending" => OAuthReplyKind.Pending,
             "slow_down" => OAuthReplyKind.SlowDown,
             "expired_token" => OAuthReplyKind.CodeExpired,
             "access_denied" => OAuthReplyKind.Denied,
             "invalid_grant" or "invalid_client" or "unauthorized_client" or "unsupported_grant_type" => OAuthReplyKind.Refused,
-            _ when status == 401 => OAuthReplyKind.CodeExpired,
             _ when status == 429 => OAuthReplyKind.SlowDown,
             null when status is >= 200 and < 300 && fields.Shape == Shape.Object => OAuthReplyKind.Pending,
             _ => OAuthReplyKind.Transient,

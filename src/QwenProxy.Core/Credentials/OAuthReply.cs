@@ -21,6 +21,9 @@ public enum OAuthReplyKind
     /// <summary>The server will not take this refresh token (or this request) again: asking more often helps nobody.</summary>
     Refused,
 
+    /// <summary>This login is over, for the server's own reason: asking again with the same code cannot help.</summary>
+    Ended,
+
     /// <summary>Says nothing about the sign-in: try again later.</summary>
     Transient,
 }

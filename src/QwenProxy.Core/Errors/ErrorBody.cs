@@ -43,6 +43,9 @@ internal sealed record ErrorBody
     /// <summary>More words that tell what kind of error it is but are not shown: an error packed as JSON text inside the message.</summary>
     public string Hidden { get; init; } = "";
 
+    /// <summary>What it says about a <c>max_tokens</c> that is too large; null when it says nothing of that.</summary>
+    public OutputLimit? OutputLimit => Errors.OutputLimit.Read($"{Message} {Hidden}");
+
     public static ErrorBody Read(ReadOnlySpan<byte> body) => Read(body, mayBeSse: true);
 
     /// <summary>Inside an SSE frame nothing is taken for SSE again: text that only repeats <c>data:</c> would nest without end.</summary>

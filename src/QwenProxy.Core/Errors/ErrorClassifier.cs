@@ -26,11 +26,12 @@ internal static class ErrorClassifier
             ["freetieronly", "quota_exceeded"],
             ["free allocated quota exceeded", "hour allocated quota exceeded", "day allocated quota exceeded", "week allocated quota exceeded",
                 "month allocated quota exceeded", "free tier of the model has been exhausted", "free quota", "credits exhausted"]),
+        new(FaultKind.InvalidRequest, [], [], body => body.OutputLimit is { PromptIsTooLong: false, Total: 0 }),
         new(
             FaultKind.ContextTooLong,
-            ["context_length_exceeded", "exceed_context_size"],
-            ["range of input length should be", "maximum context length", "context length exceeded", "prompt is too long", "input is too long",
-                "exceeds the available context", "exceeds the context", "exceed the context", "context window", "input token count exceeds"]),
+            ["context_length_exceeded", "exceed_context_size", "max_prompt_tokens_exceeded", "context_window_exceeded", "prompt_too_long"],
+            [],
+            body => body.Code == "1261" || PromptLength.IsTooLong($"{body.Message} {body.Hidden}".ToLowerInvariant())),
         new(
             FaultKind.RateLimited,
             ["limit_requests", "limit_burst_rate", "limitrequests", "throttling", "rate_limit", "ratelimit", "insufficient_quota",
@@ -64,7 +65,7 @@ internal static class ErrorClassifier
         if (status == 403 && Has(names, "insufficient_quota")) return FaultKind.QuotaExhausted;
         foreach (Rule rule in Rules)
         {
-            if (rule.Fits(names, words)) return rule.Kind;
+            if (rule.Fits(names, words, body)) return rule.Kind;
         }
 
         if (names.Trim() is "1302" or "1305") return FaultKind.RateLimited;
@@ -120,10 +121,10 @@ internal static class ErrorClassifier
         _ => FaultKind.InvalidRequest,
     };
 
-    /// <summary>One kind and what gives it away: a piece of the code or type, or a phrase of the message, both in lower case.</summary>
-    private sealed record Rule(FaultKind Kind, string[] Names, string[] Phrases)
+    /// <summary>One kind and what gives it away: a piece of the code or type, or a phrase of the message, both in lower case, or how it is put.</summary>
+    private sealed record Rule(FaultKind Kind, string[] Names, string[] Phrases, Func<ErrorBody, bool>? Says = null)
     {
-        public bool Fits(string names, string words) => Any(Names, names) || Any(Phrases, words);
+        public bool Fits(string names, string words, ErrorBody body) => Any(Names, names) || Any(Phrases, words) || Says?.Invoke(body) == true;
 
         private static bool Any(string[] pieces, string text)
         {

@@ -81,6 +81,9 @@ public sealed record ProxyError
 
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>What upstream says about a <c>max_tokens</c> that it refuses for its size; null for everything else.</summary>
+    public OutputLimit? OutputLimit { get; init; }
+
     /// <summary>One line that tells a person what to do; null where the message says it already.</summary>
     public string? Fix { get; init; }
 }

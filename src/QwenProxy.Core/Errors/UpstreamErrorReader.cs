@@ -73,6 +73,7 @@ public static class UpstreamErrorReader
             Message = MessageOf(status, read),
             Param = read.Param,
             RequestId = read.RequestId,
+            OutputLimit = kind is FaultKind.InvalidRequest or FaultKind.ContextTooLong ? read.OutputLimit : null,
         };
     }
 

@@ -1,3 +1,6 @@
+using System.Buffers.Text;
+using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using QwenProxy.Core.Errors;
 using QwenProxy.Wire;
@@ -72,6 +75,37 @@ public sealed class ChatRequest
         return request.Check(json, out fault);
     }
 
+    /// <summary>The most tokens the request asks for, under either name; null when it names no number.</summary>
+    public long? MaxOutputTokens
+    {
+        get
+        {
+            long? most = null;
+            foreach ((ByteRange name, ByteRange value) in _members)
+            {
+                if (TokensOf(name, value) is { } tokens && !(most > tokens)) most = tokens;
+            }
+
+            return most;
+        }
+    }
+
+    /// <summary>The same request asking for no more than this many tokens; itself when it does not.</summary>
+    public ChatRequest WithAtMost(long outputTokens)
+    {
+        if (outputTokens == long.MaxValue) return this;
+        JsonSplice? splice = null;
+        foreach ((ByteRange name, ByteRange value) in _members)
+        {
+            if (TokensOf(name, value) > outputTokens) (splice ??= new JsonSplice()).Replace(value, Encoding.ASCII.GetBytes(outputTokens.ToString(CultureInfo.InvariantCulture)));
+        }
+
+        if (splice is null) return this;
+        using PooledBytes body = new(Body.Length + splice.Growth + 16);
+        splice.WriteTo(Body.Span, body);
+        return TryParse(body.Span.ToArray(), out ChatRequest lowered, out string fault) ? lowered : throw new UnreachableException(fault);
+    }
+
     /// <summary>The edits that turn the client's body into the upstream's: the account's model name, a stream, and a usage report.</summary>
     public JsonSplice ForUpstream(string model, bool stream, bool includeUsage)
     {
@@ -89,6 +123,14 @@ public sealed class ChatRequest
         if (!stream && !_streamOptions.IsEmpty) splice.Replace(_streamOptions, "null"u8.ToArray());
         if (tail.Length > 0) splice.Insert(_end, Encoding.UTF8.GetBytes(tail.ToString()));
         return splice;
+    }
+
+    private long? TokensOf(ByteRange name, ByteRange value)
+    {
+        ReadOnlySpan<byte> json = Body.Span;
+        ReadOnlySpan<byte> field = name.In(json);
+        if (!field.SequenceEqual("\"max_tokens\""u8) && !field.SequenceEqual("\"max_completion_tokens\""u8)) return null;
+        return Utf8Parser.TryParse(value.In(json), out long tokens, out int read) && read == value.Length ? tokens : null;
     }
 
     private void AskForUsage(JsonSplice splice, StringBuilder tail, ReadOnlySpan<byte> json)

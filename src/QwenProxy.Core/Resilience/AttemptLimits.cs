@@ -8,20 +8,30 @@ public sealed record AttemptLimits(int MaxAttempts, TimeSpan MaxWait)
     public static AttemptLimits Default { get; } = new(4, TimeSpan.FromSeconds(20));
 }
 
-/// <summary>Exponential backoff with full jitter: 100 ms doubled each time, at most 5 s, and then any part of it.</summary>
+/// <summary>
+/// Exponential backoff: after a fault with full jitter, 100 ms doubled each time, at most 5 s, and then any part of it; after a limit that was
+/// reached with the jitter above it, half a second doubled each time, at most 5 s, and up to half of that again.
+/// </summary>
 public static class Backoff
 {
     public static readonly TimeSpan Base = TimeSpan.FromMilliseconds(100);
     public static readonly TimeSpan Cap = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan LeastForLimit = TimeSpan.FromMilliseconds(500);
 
     /// <summary>The longest wait before retry number <paramref name="retry"/> (from 1).</summary>
-    public static TimeSpan Longest(int retry)
+    public static TimeSpan Longest(int retry) => Doubled(Base, retry);
+
+    /// <param name="retry">From 1.</param>
+    /// <param name="least">The shortest first wait; zero for full jitter.</param>
+    /// <param name="random">Where the jitter comes from.</param>
+    public static TimeSpan Wait(int retry, TimeSpan least, Random random) =>
+        least > TimeSpan.Zero ? Doubled(least, retry) * (1 + (random.NextDouble() / 2)) : Longest(retry) * random.NextDouble();
+
+    private static TimeSpan Doubled(TimeSpan first, int retry)
     {
-        TimeSpan full = Base * Math.Pow(2, Math.Clamp(retry - 1, 0, 20));
+        TimeSpan full = first * Math.Pow(2, Math.Clamp(retry - 1, 0, 20));
         return full < Cap ? full : Cap;
     }
-
-    public static TimeSpan Wait(int retry, Random random) => Longest(retry) * random.NextDouble();
 }
 
 /// <summary>How long an account may take to its first event.</summary>

@@ -72,7 +72,7 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
             if (candidate.IsBanned || history.Refused(candidate.Account, candidate.Model)) continue;
             if (othersServe && history.Leaves(candidate)) continue;
             int tries = history.CountOn(candidate.Account, candidate.Model);
-            if (tries == 0 && candidate.CanServe) return new Pick(candidate, TimeSpan.Zero);
+            if (tries == 0 && candidate.CanServe && !(candidate.LimitedUntil > now)) return new Pick(candidate, TimeSpan.Zero);
             TimeSpan? delay = DelayFor(candidate, tries, history, now);
             if (delay is not { } wait || wait > budget) continue;
             if (waiting is not null && (tries > fewest || (tries == fewest && wait >= waiting.Value.Delay))) continue;
@@ -91,8 +91,11 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         {
             ProxyError error = history.LastOf(candidate.Account, candidate.Model)!;
             if (!ErrorPolicy.For(error.Kind).Here) return null;
-            backoff = Jittered(history.CountOn(candidate.Model));
+            backoff = Jittered(history.CountOn(candidate.Model), ErrorPolicy.For(error.Kind).LeastWait);
         }
+
+        // Another request met the limit a moment ago.
+        if (candidate.LimitedUntil is { } limited && limited - now > backoff) backoff = limited - now;
 
         return candidate.State switch
         {
@@ -102,9 +105,9 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         };
     }
 
-    private TimeSpan Jittered(int retry)
+    private TimeSpan Jittered(int retry, TimeSpan least)
     {
-        lock (_gate) return Backoff.Wait(retry, random);
+        lock (_gate) return Backoff.Wait(retry, least, random);
     }
 
     /// <summary>Ready ones before those that failed lately; otherwise the pool's order (priority, affinity, load).</summary>

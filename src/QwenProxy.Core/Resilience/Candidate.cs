@@ -31,6 +31,10 @@ public sealed record Candidate(string Account, string Model, CandidateState Stat
     /// <summary>Held back because the account said no for good (key, quota, bill), not because it is busy.</summary>
     public bool IsBanned => State == CandidateState.Last && Reason is not null && ErrorPolicy.For(Reason.Kind).Bans;
 
+    /// <summary>A limit that named no time was met so lately that asking now would only meet it again; null when that is no question.</summary>
+    public DateTimeOffset? LimitedUntil =>
+        State == CandidateState.Last && Reason is not null && ErrorPolicy.For(Reason.Kind) is { LeastWait.Ticks: > 0 } rule ? ReadyAt - rule.Cooldown + rule.LeastWait : null;
+
     /// <summary>May be asked now without wasting an attempt on a known no.</summary>
     public bool CanServe => State == CandidateState.Ready || (State == CandidateState.Last && !IsBanned);
 }

@@ -27,6 +27,12 @@ public enum CooldownScope
 public sealed record ErrorRule(
     FaultKind Kind, bool Here, bool Elsewhere, bool OtherModel, CooldownScope Scope, TimeSpan Cooldown, bool Bans = false, bool Breaks = false)
 {
+    /// <summary>
+    /// At least so long nobody asks the same account again. A fault may be over at once; a limit that was reached is not, and asking sooner only
+    /// keeps it reached.
+    /// </summary>
+    public TimeSpan LeastWait { get; init; }
+
     /// <summary>Nothing else is tried: the request itself is at fault, or time is up.</summary>
     public bool IsFinal => !Here && !Elsewhere && !OtherModel;
 }
@@ -50,8 +56,8 @@ public static class ErrorPolicy
         new(FaultKind.Billing, No, Yes, Yes, CooldownScope.Account, TimeSpan.FromMinutes(10), Bans: true),
         new(FaultKind.QuotaExhausted, No, Yes, Yes, CooldownScope.Account, TimeSpan.FromMinutes(15), Bans: true),
 
-        new(FaultKind.RateLimited, Yes, Yes, Yes, CooldownScope.Model, TimeSpan.FromSeconds(5)),
-        new(FaultKind.ConcurrencyLimited, Yes, Yes, Yes, CooldownScope.Model, TimeSpan.FromSeconds(1)),
+        new(FaultKind.RateLimited, Yes, Yes, Yes, CooldownScope.Model, TimeSpan.FromSeconds(5)) { LeastWait = Backoff.LeastForLimit },
+        new(FaultKind.ConcurrencyLimited, Yes, Yes, Yes, CooldownScope.Model, TimeSpan.FromSeconds(1)) { LeastWait = Backoff.LeastForLimit },
         new(FaultKind.Overloaded, Yes, Yes, Yes, CooldownScope.Model, TimeSpan.FromSeconds(2), Breaks: true),
 
         // The request itself: asking again gives the same answer.

@@ -73,7 +73,7 @@ internal sealed class AccountDoctor(
         }
 
         ModelListAnswer answer = await AskAsync(account, baseUrl, token, stop);
-        if (signsIn && answer.Error is { } error && await InTimeAsync(limit => authorizer.RecoverAsync(account, authorized.Value, error, limit), stop) == true
+        if (signsIn && answer.Error is { } error && await InTimeAsync(limit => authorizer.RecoverAsync(account, authorized.Value, error, again: false, limit), stop) == true
             && await AuthorizeAsync(account, stop) is { BaseUrl: { } place, Token: { } renewed })
         {
             (baseUrl, token) = (place, renewed);

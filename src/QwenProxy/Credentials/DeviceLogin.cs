@@ -68,6 +68,7 @@ internal sealed class DeviceLogin(OAuthClient client, CredentialsFile file, Cred
                     return (null, "the server says that the code has expired; run the login again");
                 case OAuthReplyKind.Denied:
                     return (null, "the login was denied in the browser");
+                case OAuthReplyKind.Ended:
                 case OAuthReplyKind.Refused when refusals >= RefusalsInARow:
                     return (null, $"{client.Host} refuses this login ({reply.Reason}). {SignInErrors.EndedSentence}");
                 case OAuthReplyKind.SlowDown:

@@ -1,3 +1,4 @@
+using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Credentials;
 
 namespace QwenProxy.Credentials;
@@ -18,6 +19,7 @@ internal sealed partial class TokenBroker
     private Task _refresh = Task.CompletedTask;
     private Failures? _failures;
     private int _condemned;
+    private Secret? _refusedUnserved;
     private bool _skewTold;
     private bool _stopped;
 
@@ -124,18 +126,23 @@ internal sealed partial class TokenBroker
     }
 
     /// <summary>
-    /// True when the refused token was itself fetched a moment ago because its predecessor was refused: the service does not want this sign-in, and
-    /// refreshing at every request would be a loop. The account rests instead.
+    /// True when the refused token was itself fetched a moment ago because its predecessor was refused, and two such tokens in a row have never
+    /// served: the service does not want this sign-in, and refreshing at every request would be a loop. The account rests instead. A token that has
+    /// served proves the contrary, however soon it is refused: another program may have refreshed meanwhile, or the service rotates its tokens. One
+    /// that has not may have met that before its first answer, so one alone proves nothing yet.
     /// </summary>
     private bool IsFreshRefusal(HeldToken held)
     {
-        if (!held.ReplacesRefused || (_condemned == 0 && _time.GetElapsedTime(held.StartTimestamp) >= s_freshFor)) return false;
+        Secret token = held.Credentials.AccessToken;
+        if (!held.ReplacesRefused || token.Equals(_served) || (_condemned == 0 && _time.GetElapsedTime(held.StartTimestamp) >= s_freshFor)) return false;
         lock (_gate)
         {
-            if (_held == held) Condemn("the service refuses even a token that was refreshed a moment ago");
+            if (_held != held) return true;
+            bool first = _condemned == 0 && (_refusedUnserved is null || token.Equals(_refusedUnserved));
+            if (first) _refusedUnserved = token;
+            else Condemn("the service refuses even a token that was refreshed a moment ago");
+            return !first;
         }
-
-        return true;
     }
 
     private void Condemn(string why)

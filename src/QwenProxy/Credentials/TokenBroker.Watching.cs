@@ -140,6 +140,7 @@ internal sealed partial class TokenBroker
         }
 
         _condemned = 0;
+        _refusedUnserved = null;
     }
 
     private Task NextAdoption()

@@ -1,3 +1,4 @@
+using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Credentials;
 
 namespace QwenProxy.Credentials;
@@ -26,6 +27,7 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     private readonly Lock _gate = new();
     private volatile HeldToken? _held;
     private volatile Verdict? _verdict;
+    private volatile Secret? _served;
     private string _fault = "the credentials file was not read yet";
 
     public TokenBroker(TokenBrokerOptions options, HttpMessageInvoker http, TimeProvider time, Random random, ILogger logger)
@@ -69,11 +71,16 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     /// upstream's error. A late refusal of a token that has been replaced meanwhile costs no refresh, and a fresh token that is refused too is
     /// not refreshed again.
     /// </summary>
-    public async ValueTask<bool> RecoverAsync(string failedToken, AuthFailure why, CancellationToken stop)
+    /// <param name="failedToken">What was refused.</param>
+    /// <param name="why">How.</param>
+    /// <param name="stop">Ends the caller's wait.</param>
+    /// <param name="again">The caller has recovered once already: then only a token that has served is worth another refresh.</param>
+    public async ValueTask<bool> RecoverAsync(string failedToken, AuthFailure why, CancellationToken stop, bool again = false)
     {
         Look(TimeSpan.Zero);
         if (_held is not { } held) return false;
         if (!held.Credentials.AccessToken.Matches(failedToken)) return CanServe();
+        if (again && !held.Credentials.AccessToken.Equals(_served)) return false;
         if (why == AuthFailure.GatewayTimeout)
         {
             if (!AuthErrors.RefreshAfterGatewayTimeout(held.PhaseAt(_time), changedOnDisk: false)) return false;
@@ -87,6 +94,22 @@ internal sealed partial class TokenBroker : IAsyncDisposable
         if (_held is { } now && !now.Credentials.AccessToken.Matches(failedToken)) return CanServe();
         if (why == AuthFailure.Refused) ConfirmVerdict();
         return false;
+    }
+
+    /// <summary>
+    /// Called when the upstream answered a request with this token. A sign-in that serves is not dead, whatever another request was told in between.
+    /// </summary>
+    public void NoteServed(string token)
+    {
+        if (_held is not { } held || held.Credentials.AccessToken.Equals(_served) || !held.Credentials.AccessToken.Matches(token)) return;
+        lock (_gate)
+        {
+            if (_held is not { } now || !now.Credentials.AccessToken.Matches(token)) return;
+            _served = now.Credentials.AccessToken;
+            _refusedUnserved = null;
+            _condemned = 0;
+            if (_verdict is { ProbeAfter: not null }) _verdict = null;
+        }
     }
 
     /// <summary>

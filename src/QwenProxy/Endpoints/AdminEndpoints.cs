@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Dialects.OpenAIChat;
@@ -15,7 +14,7 @@ namespace QwenProxy.Endpoints;
 /// machine or an admin key, and from no foreign page.
 /// </summary>
 internal sealed class AdminEndpoints(
-    CurrentConfiguration configuration, AdminStatus status, AdminUsage usage, RequestBook requests, AdminRequestList list, ModelDirectory directory, Router router)
+    CurrentConfiguration configuration, AdminStatus status, AdminUsage usage, RequestBook requests, AdminRequestList list, AdminModels models, Router router)
 {
     private const string AccountsPath = "/admin/accounts/";
 
@@ -28,7 +27,7 @@ internal sealed class AdminEndpoints(
                 case "/admin" or "/admin/status": return WriteAsync(http, status.Write);
                 case "/admin/requests" when http.Request.Query.Count > 0: return FromLedgerAsync(http, () => list.Read(http.Request.Query));
                 case "/admin/requests": return WriteAsync(http, json => AdminRequests.Write(json, requests.Running(), requests.Recent()));
-                case "/admin/models": return ModelsAsync(http);
+                case "/admin/models": return FromModelsAsync(http);
                 case "/admin/usage":
                     string? since = http.Request.Query["since"];
                     string? by = http.Request.Query["by"];
@@ -42,17 +41,7 @@ internal sealed class AdminEndpoints(
         return WriteErrorAsync(http, nothing with { Status = 404 });
     }
 
-    private async Task ModelsAsync(HttpContext http)
-    {
-        IReadOnlyList<OfferedModel> models = await directory.ListAsync(configuration.Snapshot, http.RequestAborted);
-        await WriteAsync(http, json =>
-        {
-            json.WriteStartObject();
-            json.WritePropertyName("models");
-            ModelListJson.Write(json, models, router.Table);
-            json.WriteEndObject();
-        });
-    }
+    private async Task FromModelsAsync(HttpContext http) => await WriteAsync(http, await models.ReadAsync(http.RequestAborted));
 
     private static async Task FromLedgerAsync(HttpContext http, Func<(Action<Utf8JsonWriter>? Write, ProxyError? Error)> read)
     {

@@ -32,7 +32,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Instruments = new Instruments(time, loggers.CreateLogger("QwenProxy"), new ProxyMetrics(), new IdSource(random));
         AccountAuthorizer authorizer = new(time, random, Instruments.Logger);
         authorizer.Apply(snapshot);
-        Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints(), new RefusedSwitches());
+        Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints(), new RefusedSwitches(), new OutputLimits());
         Models = new ModelDirectory(Upstreams.Transport, authorizer, time, loggers.CreateLogger<ModelDirectory>());
         Router = new Router(snapshot, time, random);
         States = new AccountStates(Router, authorizer, time);
@@ -99,6 +99,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Upstreams.Authorizer.Apply(snapshot);
         Upstreams.NativeEndpoints.Forget();
         Upstreams.RefusedSwitches.Forget();
+        Upstreams.OutputLimits.Forget();
         _configuration.Snapshot = snapshot;
         _configuration.Refused = [];
         Router.Apply(snapshot);
@@ -124,7 +125,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         RequestLifecycle lifecycle = new(_configuration, Drain, Instruments, Router, Upstreams, Prior, settlement);
         AdminUsage usage = new(_configuration, Requests, Ledger, Instruments.Time);
         AdminRequestList list = new(_configuration, Requests, Ledger, Instruments.Time);
-        AdminEndpoints admin = new(_configuration, Status, usage, Requests, list, Models, Router);
+        AdminEndpoints admin = new(_configuration, Status, usage, Requests, list, new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits), Router);
         OpenAIChatClient chat = new();
         return new Doors
         {

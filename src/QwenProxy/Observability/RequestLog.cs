@@ -81,4 +81,7 @@ internal static partial class RequestLog
 
     [LoggerMessage(EventId = 14, Level = LogLevel.Information, Message = "request={requestId} failed: {tried}")]
     public static partial void Tried(ILogger logger, string requestId, string tried);
+
+    [LoggerMessage(EventId = 15, Level = LogLevel.Information, Message = "request={requestId} account={account} model={model} refused max_tokens={asked}; from now on it is asked for at most {allowed}")]
+    public static partial void OutputLimited(ILogger logger, string requestId, string account, string model, long asked, long allowed);
 }

@@ -47,8 +47,19 @@ internal sealed class AccountAuthorizer(TimeProvider time, Random random, ILogge
     public ValueTask<Authorization> AuthorizeAsync(AccountSnapshot account, CancellationToken cancellationToken) =>
         account.Kind == AccountKind.QwenOAuth ? FromBrokerAsync(account, cancellationToken) : new(new Authorization(account.BaseUrl, account.ApiKey?.Reveal(), null));
 
+    /// <summary>Upstream answered: what it was asked with is good.</summary>
+    public void NoteServed(AccountSnapshot account, Authorization used)
+    {
+        if (used.Token is not null && _brokers.TryGetValue(account.Name, out TokenBroker? broker)) broker.NoteServed(used.Token);
+    }
+
     /// <summary>True when upstream refused a token and a newer one is there now, so that the request may be sent once more.</summary>
-    public async ValueTask<bool> RecoverAsync(AccountSnapshot account, Authorization used, ProxyError error, CancellationToken cancellationToken)
+    /// <param name="account">Who was asked.</param>
+    /// <param name="used">With what.</param>
+    /// <param name="error">What it said.</param>
+    /// <param name="again">The same attempt has recovered once already.</param>
+    /// <param name="cancellationToken">Ends the wait, not the refresh.</param>
+    public async ValueTask<bool> RecoverAsync(AccountSnapshot account, Authorization used, ProxyError error, bool again, CancellationToken cancellationToken)
     {
         if (used.Token is null || !_brokers.TryGetValue(account.Name, out TokenBroker? broker)) return false;
         if (AuthErrors.IsServiceEnded(error.Status, error.Code, error.Message))
@@ -57,10 +68,10 @@ internal sealed class AccountAuthorizer(TimeProvider time, Random random, ILogge
             return false;
         }
 
-        if (AuthErrors.IsAuthError(error.Status, error.Code, error.Message)) return await broker.RecoverAsync(used.Token, AuthFailure.Refused, cancellationToken);
+        if (AuthErrors.IsAuthError(error.Status, error.Code, error.Message)) return await broker.RecoverAsync(used.Token, AuthFailure.Refused, cancellationToken, again);
         // A time-out of this proxy's own says nothing about the token; a gateway's 504 may.
         bool gatewayTimeout = error is { Status: 504, Source: FaultSource.Upstream } && error.Code != "upstream_timeout";
-        return gatewayTimeout && await broker.RecoverAsync(used.Token, AuthFailure.GatewayTimeout, cancellationToken);
+        return gatewayTimeout && !again && await broker.RecoverAsync(used.Token, AuthFailure.GatewayTimeout, cancellationToken);
     }
 
     /// <summary>Why the account cannot be used now, in a person's words; null when it can.</summary>

@@ -26,6 +26,45 @@ public sealed class AttemptPolicyTests
         Assert.InRange(world.Waited, TimeSpan.Zero, Backoff.Longest(1));
     }
 
+    [Theory]
+    [InlineData(FaultKind.RateLimited)]
+    [InlineData(FaultKind.ConcurrencyLimited)]
+    public void LimitWithoutATime_OneAccount_IsAskedAgainAfterHalfASecondAndMoreEachTime(FaultKind kind)
+    {
+        for (int run = 0; run < 20; run++)
+        {
+            World world = new(accounts: Account("a"));
+            List<DateTimeOffset> asked = [];
+            world.Run((_, _) =>
+            {
+                asked.Add(world.Now);
+                return Fail(kind);
+            });
+            Assert.Equal(4, asked.Count);
+            double[] waits = [.. asked.Zip(asked.Skip(1), (before, after) => (after - before).TotalSeconds)];
+            Assert.InRange(waits[0], 0.5, 0.75);
+            Assert.InRange(waits[1], 1, 1.5);
+            Assert.InRange(waits[2], 2, 3);
+        }
+    }
+
+    [Fact]
+    public void LimitWithoutATime_HoldsBackTheNextRequestToo_ButNotAnotherAccount()
+    {
+        World world = new(maxAttempts: 1, accounts: Account("a"));
+        world.Run((_, _) => Fail(FaultKind.RateLimited));
+        DateTimeOffset limited = world.Now;
+        world.Now += TimeSpan.FromMilliseconds(100);
+        Assert.Null(world.Run((_, _) => null));
+        Assert.Equal(limited.AddMilliseconds(500), world.Now);
+
+        World two = new(maxAttempts: 1, accounts: [Account("a", 1), Account("b", 2)]);
+        two.Run((_, _) => Fail(FaultKind.RateLimited));
+        Assert.Null(two.Run((_, _) => null));
+        Assert.Equal(["b/m"], two.Asked);
+        Assert.Equal(TimeSpan.Zero, two.Waited);
+    }
+
     [Fact]
     public void ServerErrorAlways_StopsAtMaxAttemptsWithTheUpstreamsError()
     {

@@ -202,7 +202,7 @@ public sealed class BreakerAndCooldownTests
     {
         Assert.Equal([100, 200, 400, 800, 1600, 3200, 5000, 5000], Enumerable.Range(1, 8).Select(i => Backoff.Longest(i).TotalMilliseconds));
         Random random = new(3);
-        for (int i = 0; i < 1000; i++) Assert.InRange(Backoff.Wait(3, random), TimeSpan.Zero, Backoff.Longest(3));
+        for (int i = 0; i < 1000; i++) Assert.InRange(Backoff.Wait(3, TimeSpan.Zero, random), TimeSpan.Zero, Backoff.Longest(3));
         Assert.Equal(Backoff.Cap, Backoff.Longest(int.MaxValue));
     }
 

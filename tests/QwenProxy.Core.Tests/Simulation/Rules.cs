@@ -55,7 +55,7 @@ internal sealed class Rules(Simulation simulation)
         {
             Count("wait");
             ModelRoute route = routes.First(r => r.Model == ask.Model);
-            Hold(!route.Candidates.Any(c => c.CanServe && c.Account != ask.Account && !request.History.Leaves(c) && failures.All(f => f.Account != c.Account)), "nobody waits while another account could serve at once");
+            Hold(!route.Candidates.Any(c => c.CanServe && !(c.LimitedUntil > simulation.Now) && c.Account != ask.Account && !request.History.Leaves(c) && failures.All(f => f.Account != c.Account)), "nobody waits while another account could serve at once");
         }
     }
 

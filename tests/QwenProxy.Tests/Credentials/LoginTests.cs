@@ -96,6 +96,20 @@ public sealed class LoginTests : IDisposable
         Assert.Empty(Directory.GetFiles(_world.Folder));
     });
 
+    [Theory]
+    [InlineData("""{"error":"authorization_pending"}""")]
+    [InlineData("""{"error":"slow_down"}""")]
+    [InlineData("""{"error":"invalid_client","error_description":"who are you"}""")]
+    [InlineData("""{"access_token":null}""")]
+    [InlineData("<html>gateway</html>")]
+    [InlineData("")]
+    public void Status401WhilePolling_EndsTheLoginAtOnce_WhateverTheBody(string body) => _world.Run(async () =>
+    {
+        _world.Server.Stand(OAuthCall.Poll, OAuthFault.Unauthorized with { Body = body });
+        Assert.Equal(1, await LoginAsync());
+        Assert.Equal(1, _world.Server.PollCalls);
+    });
+
     [Fact]
     public void CodeNobodyConfirms_ExpiresByItself() => _world.Run(async () =>
     {

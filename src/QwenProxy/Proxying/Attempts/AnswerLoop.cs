@@ -18,6 +18,7 @@ namespace QwenProxy.Proxying.Attempts;
 internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, Exchange exchange, IncomingRequest incoming, RouteSession route) : IAsyncDisposable
 {
     private readonly AttemptLoop _attempts = new(upstreams.Authorizer, exchange, route);
+    private readonly FittingCall _fitting = new(upstreams, exchange, incoming);
     private readonly ResumeLoop _resume = new(exchange, incoming, route);
     private readonly PooledBytes? _whole = incoming.Stream ? null : new PooledBytes();
     private Draft? _draft;
@@ -102,25 +103,12 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, E
         {
             AttemptOutcome<UpstreamStream> outcome = await call.SendNativeAsync(target, incoming.Native!, url, deadline, cancellationToken);
             if (outcome.Error is not { } error || !NativeEndpoints.IsMissing(error)) return outcome;
-            outcome = await SendAdaptedAsync(call, target, deadline, cancellationToken);
+            outcome = await _fitting.SendAsync(call, target, deadline, cancellationToken);
             if (outcome.Answer is not null) upstreams.NativeEndpoints.NoteMissing(url);
             return outcome;
         }
 
-        return _resume.IsResuming ? await _resume.SendAsync(call, target, upstreams.RefusedSwitches.Contains(target), deadline, cancellationToken) : await SendAdaptedAsync(call, target, deadline, cancellationToken);
-    }
-
-    /// <summary>The request as this upstream wants it; once more without the switch for thinking where that is what it refuses.</summary>
-    private async Task<AttemptOutcome<UpstreamStream>> SendAdaptedAsync(UpstreamCall call, AttemptTarget target, TimeSpan deadline, CancellationToken cancellationToken)
-    {
-        bool mayThink = upstreams.RefusedSwitches.Contains(target);
-        AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, AdaptedRequest.For(target, exchange, incoming, mayThink), incoming.Query, deadline, cancellationToken);
-        if (mayThink || incoming.Thinking is not { Enabled: false } || outcome.Error is not { } error || !RefusedSwitches.IsRefusal(error)) return outcome;
-        exchange.Attempts++;
-        AttemptOutcome<UpstreamStream> again = await call.SendAsync(target, AdaptedRequest.For(target, exchange, incoming, mayThink: true), incoming.Query, deadline, cancellationToken);
-        if (again.Answer is null) return outcome;
-        upstreams.RefusedSwitches.Note(target);
-        return again;
+        return _resume.IsResuming ? await _resume.SendAsync(call, target, _fitting.Adapt(target), deadline, cancellationToken) : await _fitting.SendAsync(call, target, deadline, cancellationToken);
     }
 
     /// <summary>Where this attempt can be made in the client's own dialect; null when it has to be translated.</summary>

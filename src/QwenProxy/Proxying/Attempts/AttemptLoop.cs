@@ -10,6 +10,8 @@ namespace QwenProxy.Proxying.Attempts;
 /// <summary>4 Lease, 5 Authorize and 6 Send, as often as the attempt policy allows, until one attempt begins to answer.</summary>
 internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchange, RouteSession route) : IAsyncDisposable
 {
+    private const int MostRecoveries = 2;
+
     private HedgedAttempts? _hedged;
 
     /// <summary>Sends by <paramref name="send"/>, which returns once upstream has said something or has failed.</summary>
@@ -69,7 +71,7 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
         return outcome;
     }
 
-    /// <summary>5 Authorize; and once more when upstream refuses a token that can be renewed.</summary>
+    /// <summary>5 Authorize; and once more when upstream refuses a token that can be renewed, twice when the new one ended too although it had served.</summary>
     private async Task<AttemptOutcome<T>> AuthorizedAsync<T>(
         AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
         where T : class
@@ -77,10 +79,16 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
         Authorization authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
         if (authorization.Error is { } refused) return refused;
         AttemptOutcome<T> outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
-        if (outcome.Error is not { } error || !await authorizer.RecoverAsync(account, authorization, error, cancellationToken)) return outcome;
-        authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
-        if (authorization.Error is not null) return outcome;
-        return await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
+        for (int recoveries = 0; recoveries < MostRecoveries && outcome.Error is { } error; recoveries++)
+        {
+            if (!await authorizer.RecoverAsync(account, authorization, error, again: recoveries > 0, cancellationToken)) return outcome;
+            authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
+            if (authorization.Error is not null) return outcome;
+            outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
+        }
+
+        if (outcome.Error is null) authorizer.NoteServed(account, authorization);
+        return outcome;
     }
 
     private async Task<bool> DelayAsync(TimeSpan delay)

@@ -58,11 +58,10 @@ internal sealed class ResumeLoop : IDisposable
     }
 
     /// <summary>Asks for the rest of the answer, by prefill where the upstream can, else from the start. A refused prefill turns into a replay.</summary>
-    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(UpstreamCall call, AttemptTarget target, bool mayThink, TimeSpan deadline, CancellationToken cancellationToken)
+    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(UpstreamCall call, AttemptTarget target, ChatRequest adapted, TimeSpan deadline, CancellationToken cancellationToken)
     {
         UpstreamProfile profile = target.Account.Profile;
         PrefillStyle style = profile.CanPrefill(target.Ask.Model) ? profile.Prefill : PrefillStyle.None;
-        ChatRequest adapted = AdaptedRequest.For(target, _exchange, _incoming, mayThink);
         _way = _policy.Choose(_sent!, style, target.Account.Name, target.Ask.Model);
         if (_way == ResumeWay.Prefill && PrefillRequest.Build(adapted.Body.Span, _sent!, style) is { } body && ChatRequest.TryParse(body, out ChatRequest prefill, out _))
         {
