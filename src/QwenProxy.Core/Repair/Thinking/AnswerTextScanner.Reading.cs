@@ -1,0 +1,370 @@
+using QwenProxy.Core.Events;
+using QwenProxy.Core.Repair.Tags;
+using QwenProxy.Core.Repair.ToolCalls;
+using QwenProxy.Wire;
+
+namespace QwenProxy.Core.Repair.Thinking;
+
+/// <content>The states and what each makes of its text.</content>
+internal sealed partial class AnswerTextScanner
+{
+    private enum Sight
+    {
+        Text,
+
+        /// <summary>The text ends too early to tell.</summary>
+        Unclear,
+        Call,
+        ThinkClose,
+
+        /// <summary>An opening tag in the middle of an answer: tags are being talked about.</summary>
+        ThinkMention,
+    }
+
+    private bool IsThinking => _state == State.Thinking;
+
+    private int ReadAll(ReadOnlySpan<byte> work, ScanEnd end, PieceList pieces)
+    {
+        int at = 0;
+        while (true)
+        {
+            (State, bool) before = (_state, _call.IsReading);
+            int from = at;
+            if (_call.IsReading) at = ReadCall(work, at, end, pieces);
+            else
+            {
+                at = _state switch
+                {
+                    State.Start => ReadStart(work, at, end, pieces),
+                    State.AfterThinking => SkipNewlines(work, at, pieces),
+                    _ => ReadText(work, at, end, pieces),
+                };
+            }
+
+            if (before == (_state, _call.IsReading) && (at == from || at == work.Length)) return at;
+        }
+    }
+
+    private int ReadStart(ReadOnlySpan<byte> work, int at, ScanEnd end, PieceList pieces)
+    {
+        int tag = at;
+        while (tag < work.Length && work[tag] is (byte)'\n' or (byte)'\r') tag++;
+        if (tag > at && _choice.ThinkingSeen)
+        {
+            pieces.Text(Kind, work[at..tag]);
+            return tag;
+        }
+
+        if (tag == work.Length && end == ScanEnd.Open && tag - at <= MaxNewlinesBefore) return at;
+        int length = 0;
+        Match match = tag - at > MaxNewlinesBefore || tag == work.Length ? Match.No : ThinkTag.Open(work[tag..], out length);
+        if (match == Match.Maybe && end == ScanEnd.Open) return at;
+        if (match == Match.Yes)
+        {
+            _choice.Note("think-open", length);
+            pieces.Break();
+            BeginThinking(hasTag: true);
+            return tag + length;
+        }
+
+        if (tag < work.Length && _choice.BeginsThinking)
+        {
+            _choice.Note("think-assumed", 0);
+            pieces.Break();
+            Assumed = new PooledBytes(1024);
+            BeginThinking(hasTag: false);
+            return at;
+        }
+
+        _state = State.Answer;
+        if (_choice.IsWhole && !_choice.ThinkingSeen) Unsettled = new PooledBytes(1024);
+        return at;
+    }
+
+    private void BeginThinking(bool hasTag)
+    {
+        _state = State.Thinking;
+        _code = default;
+        _quotedOpenings = 0;
+        _firstOfThinking = hasTag;
+    }
+
+    /// <summary>Answer, thinking and what follows them: text with tags in it.</summary>
+    private int ReadText(ReadOnlySpan<byte> work, int start, ScanEnd end, PieceList pieces)
+    {
+        bool open = end == ScanEnd.Open;
+        if (_firstOfThinking && !SkipFirstNewline(work, ref start, open)) return start;
+        if (!IsThinking && Waiting is { IsOpen: true, Kind: PartKind.Reasoning })
+        {
+            bool isSpace = work[start..].Trim(" \t\r\n"u8).IsEmpty;
+            _spaceWaits = isSpace && open;
+            if (_spaceWaits) return start;
+            if (isSpace && end == ScanEnd.Stopped) return work.Length;
+            Waiting.SayAsText(pieces);
+        }
+
+        int at = start + _codeAhead;
+        _codeAhead = 0;
+        while (true)
+        {
+            int tag = _code.Advance(work, at);
+            // The newline before a closing tag is layout, so the last one waits for what comes.
+            int newline = IsThinking && _hasTags ? NewlineAtEnd(work[start..tag]) : 0;
+            if (tag == work.Length)
+            {
+                if (end == ScanEnd.NoRoom || (!open && Assumed is not null)) newline = 0;
+                Say(work[start..(tag - newline)], pieces);
+                if (!open) return tag;
+                _codeAhead = newline;
+                return tag - newline;
+            }
+
+            Sight sight = Look(work[tag..], end, out CallOpening opening, out int length);
+            if (sight == Sight.Unclear && !open) sight = Sight.Text;
+            switch (sight)
+            {
+                case Sight.Unclear:
+                    Say(work[start..(tag - newline)], pieces);
+                    _codeAhead = newline;
+                    return tag - newline;
+                case Sight.Call:
+                    Say(work[start..tag], pieces);
+                    BeginCall(opening, work.Slice(tag, length), pieces);
+                    return tag + length;
+                case Sight.ThinkClose:
+                    Say(work[start..(tag - newline)], pieces);
+                    CloseThinking(length, pieces);
+                    return tag + length;
+                case Sight.ThinkMention:
+                    Say(work[start..tag], pieces);
+                    _state = State.Passing;
+                    Settle();
+                    start = tag;
+                    break;
+            }
+
+            _code.Take((byte)'<');
+            at = tag + 1;
+        }
+    }
+
+    private Sight Look(ReadOnlySpan<byte> text, ScanEnd end, out CallOpening opening, out int length)
+    {
+        opening = default;
+        length = 0;
+        Sight sight = Sight.Text;
+        if (_choice.ReadsCalls && !_code.QuotesHere)
+        {
+            Match call = CallOpening.TryRead(text, _choice.Tools, end, out opening);
+            length = opening.Length;
+            if (call == Match.Yes) return Sight.Call;
+            if (call == Match.Maybe) sight = Sight.Unclear;
+        }
+
+        if (!_hasTags || _state == State.Passing) return sight;
+        Match match = ThinkTag.Close(text, out length);
+        if (match == Match.Yes) match = IsThinking ? EndsThinking(text[length..], end) : ClosesAlone(text[length..], end);
+        else if (match == Match.Maybe && _code.InCode && !(IsThinking && _code.AtLineStart)) match = Match.No;
+        if (match == Match.Yes) return Sight.ThinkClose;
+        if (match == Match.Maybe) return Sight.Unclear;
+        if (_code.InCode) return sight;
+        Match mention = ThinkTag.Open(text, out _);
+        if (mention == Match.Maybe && (!IsThinking || _code.BehindQuote)) return Sight.Unclear;
+        if (mention != Match.Yes) return sight;
+        if (_code.BehindQuote) _quotedOpenings++;
+        else if (!IsThinking) return Sight.ThinkMention;
+        return sight;
+    }
+
+    /// <summary>A closing tag on a line of its own ends opened thinking whatever stands around it; elsewhere it may be quoted.</summary>
+    private Match EndsThinking(ReadOnlySpan<byte> after, ScanEnd end)
+    {
+        bool mayQuote = _code.InCode || _code.BehindQuote || _quotedOpenings > 0;
+        if (!mayQuote) return Match.Yes;
+        if (_code.AtLineStart)
+        {
+            Match line = ThinkTag.EndsLine(after, end);
+            if (line != Match.No) return line;
+        }
+
+        if (_code.InCode) return Match.No;
+        if (_quotedOpenings > 0)
+        {
+            _quotedOpenings--;
+            return Match.No;
+        }
+
+        if (after.IsEmpty) return end == ScanEnd.Open ? Match.Maybe : Match.Yes;
+        return after[0] == _code.Previous ? Match.No : Match.Yes;
+    }
+
+    private Match ClosesAlone(ReadOnlySpan<byte> after, ScanEnd end)
+    {
+        if (_code.InCode) return Match.No;
+        if (_quotedOpenings > 0)
+        {
+            Match line = _code.AtLineStart ? ThinkTag.EndsLine(after, end) : Match.No;
+            if (line != Match.No) return line;
+            _quotedOpenings--;
+            return Match.No;
+        }
+
+        return ThinkTag.IsMeant(_code.Previous, after, end);
+    }
+
+    private void BeginCall(in CallOpening opening, ReadOnlySpan<byte> raw, PieceList pieces)
+    {
+        pieces.Break();
+        if (!IsThinking && Unsettled is null)
+        {
+            _call.Begin(opening, _choice.Calls.Start(pieces, Kind, opening.Name, opening.Form, opening.Length), pieces);
+            return;
+        }
+
+        if (!Waiting.IsOpen) Waiting.Open(IsThinking ? PartKind.Reasoning : PartKind.Content);
+        _call.Begin(opening, Waiting.StartCall(opening), Waiting.Parsed);
+        KeepCallText(raw, pieces);
+    }
+
+    private int ReadCall(ReadOnlySpan<byte> work, int start, ScanEnd end, PieceList pieces)
+    {
+        PieceList into = Waiting.IsOpen ? Waiting.Parsed : pieces;
+        int limit = Waiting.IsOpen && _hasTags ? ThinkingEnd(work, start, end) : work.Length;
+        bool isCutShort = limit < work.Length && end != ScanEnd.Open;
+        int at = _call.Read(work[..limit], start, isCutShort ? ScanEnd.Stopped : end, into);
+        if (isCutShort && _call.IsReading)
+        {
+            at = limit;
+            _call.End(ScanEnd.Stopped, into);
+        }
+
+        if (Waiting.IsOpen) KeepCallText(work[start..at], pieces);
+        if (!_call.IsReading) NoteCallEnd();
+        return at;
+    }
+
+    /// <summary>
+    /// Where thinking may end although a call in it is open. The call's own end tells: with one behind the tag, the tag was text of the call; without
+    /// one the call was never finished, and the tag is what it looks like.
+    /// </summary>
+    private static int ThinkingEnd(ReadOnlySpan<byte> work, int start, ScanEnd end)
+    {
+        int close = ThinkTag.FindClose(work, start, end == ScanEnd.Open);
+        for (int at = close; at < work.Length; at++)
+        {
+            int offset = work[at..].IndexOf("</"u8);
+            if (offset < 0) break;
+            at += offset;
+            if (CallTags.AnyEnd(work[at..], out _) == Match.Yes) return work.Length;
+        }
+
+        return close;
+    }
+
+    private void KeepCallText(ReadOnlySpan<byte> raw, PieceList pieces)
+    {
+        Waiting.Raw(raw, pieces);
+        Assumed?.Write(raw);
+    }
+
+    private void NoteCallEnd()
+    {
+        if (Waiting.IsOpen) Waiting.IsIncomplete |= _call.IsIncomplete;
+        else _choice.Calls.Incomplete |= _call.IsIncomplete;
+        _code = default;
+    }
+
+    private void CloseThinking(int length, PieceList pieces)
+    {
+        pieces.Break();
+        bool alone = !IsThinking;
+        if (alone) _choice.Note("think-close-alone", length);
+        if ((alone && _saidWords) || Assumed is not null) _choice.LoneClose = LoneClose.Seen;
+        if (Unsettled is { } thoughts)
+        {
+            pieces.Withdraw();
+            int newline = Waiting.IsOpen ? 0 : NewlineAtEnd(thoughts.Span);
+            pieces.Text(PartKind.Reasoning, thoughts.Span[..^newline]);
+            Waiting.Kind = PartKind.Reasoning;
+            Settle();
+        }
+
+        Assumed?.Dispose();
+        Assumed = null;
+        _state = State.AfterThinking;
+        _newlines = 0;
+        _code = default;
+    }
+
+    private int SkipNewlines(ReadOnlySpan<byte> work, int at, PieceList pieces)
+    {
+        pieces.Break();
+        while (at < work.Length && _newlines < MaxNewlinesAfter && work[at] is (byte)'\n' or (byte)'\r')
+        {
+            if (work[at++] == '\n') _newlines++;
+        }
+
+        if (at < work.Length || _newlines == MaxNewlinesAfter) _state = State.Passing;
+        return at;
+    }
+
+    private bool SkipFirstNewline(ReadOnlySpan<byte> work, ref int at, bool open)
+    {
+        if (at == work.Length) return !open;
+        if (work[at] == '\r' && at + 1 == work.Length && open) return false;
+        _firstOfThinking = false;
+        if (work[at..].StartsWith("\r\n"u8)) at += 2;
+        else if (work[at] == '\n') at++;
+        return true;
+    }
+
+    private void Say(ReadOnlySpan<byte> text, PieceList pieces)
+    {
+        if (text.IsEmpty) return;
+        _saidWords |= !text.Trim(" \t\r\n"u8).IsEmpty;
+        Assumed?.Write(text);
+        if (Waiting.IsOpen)
+        {
+            Waiting.Text(text, pieces);
+            return;
+        }
+
+        Unsettled?.Write(text);
+        pieces.Text(IsThinking ? PartKind.Reasoning : Kind, text);
+    }
+
+    /// <summary>The channel ends: what waited is decided.</summary>
+    private void EndText(ScanEnd end, PieceList pieces)
+    {
+        if (_call.IsReading)
+        {
+            _call.End(end, Waiting.IsOpen ? Waiting.Parsed : pieces);
+            NoteCallEnd();
+        }
+
+        _code = default;
+        if (Assumed is { } given) GiveBack(given, end, pieces);
+        if (Waiting.IsOpen && (Waiting.Kind == PartKind.Content || end == ScanEnd.Stopped)) Waiting.SayCalls(pieces, _choice.Calls, Kind);
+        else if (Waiting.IsOpen) Waiting.SayAsText(pieces);
+    }
+
+    /// <summary>Nothing closed what was taken for thinking: it was the answer, and is said as such.</summary>
+    private void GiveBack(PooledBytes given, ScanEnd end, PieceList pieces)
+    {
+        _choice.Note("think-not-closed", given.Length);
+        if (end != ScanEnd.Cut) _choice.LoneClose = LoneClose.Missing;
+        Assumed = null;
+        Waiting.Close();
+        _state = State.Passing;
+        ReadAll(given.Span, end, pieces);
+        if (_call.IsReading)
+        {
+            _call.End(end, pieces);
+            NoteCallEnd();
+        }
+
+        given.Dispose();
+    }
+
+    private static int NewlineAtEnd(ReadOnlySpan<byte> text) => text.EndsWith("\r"u8) ? 1 : TagMatch.NewlineAtEnd(text);
+}
