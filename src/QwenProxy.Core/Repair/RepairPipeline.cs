@@ -52,6 +52,9 @@ public sealed class RepairPipeline : IDisposable
     /// <summary>To be called when the answer passes to the client as it is: what is known to be wrong in it is noted.</summary>
     public void NotePassed() => _toolDeltas?.NotePassed();
 
+    /// <summary>What the stream showed about closing tags of a thinking that nothing opened.</summary>
+    public LoneClose LoneClose => _text?.LoneClose ?? LoneClose.Unknown;
+
     /// <summary>The model repeats one block without end and the answer was ended: upstream may stop.</summary>
     public bool LoopFound => _loopGuard is { Triggered: true };
 

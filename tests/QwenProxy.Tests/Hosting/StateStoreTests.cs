@@ -63,11 +63,11 @@ public sealed class StateStoreTests : IDisposable
     {
         await using (RunningProxy first = await StartAsync(new Uri("http://127.0.0.1:9/v1")))
         {
-            for (int i = 0; i < 3; i++) first.Runtime.Prior.Record("h", "m", StutterOutcome.Proven);
+            for (int i = 0; i < 3; i++) first.Runtime.Habits.Stutter.Record("h", "m", StutterOutcome.Proven);
         }
 
         await using RunningProxy second = await StartAsync(new Uri("http://127.0.0.1:9/v1"));
-        Assert.Equal(StutterStanding.Seen, second.Runtime.Prior.StandingOf("h", "m"));
+        Assert.Equal(StutterStanding.Seen, second.Runtime.Habits.Stutter.StandingOf("h", "m"));
     }
 
     [Fact]
