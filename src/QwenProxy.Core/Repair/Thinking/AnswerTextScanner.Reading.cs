@@ -103,16 +103,17 @@ internal sealed partial class AnswerTextScanner
             Waiting.SayAsText(pieces);
         }
 
+        bool endsInLayout = IsThinking ? _hasTags : Unsettled is not null && Waiting.IsOpen;
         int at = start + _codeAhead;
         _codeAhead = 0;
         while (true)
         {
             int tag = _code.Advance(work, at);
             // The newline before a closing tag is layout, so the last one waits for what comes.
-            int newline = IsThinking && _hasTags ? NewlineAtEnd(work[start..tag]) : 0;
+            int newline = endsInLayout ? NewlineAtEnd(work[start..tag]) : 0;
             if (tag == work.Length)
             {
-                if (end == ScanEnd.NoRoom || (!open && Assumed is not null)) newline = 0;
+                if (end == ScanEnd.NoRoom || (!open && (Assumed is not null || !IsThinking))) newline = 0;
                 Say(work[start..(tag - newline)], pieces);
                 if (!open) return tag;
                 _codeAhead = newline;
@@ -229,13 +230,15 @@ internal sealed partial class AnswerTextScanner
     private int ReadCall(ReadOnlySpan<byte> work, int start, ScanEnd end, PieceList pieces)
     {
         PieceList into = Waiting.IsOpen ? Waiting.Parsed : pieces;
-        int limit = Waiting.IsOpen && _hasTags ? ThinkingEnd(work, start, end) : work.Length;
-        bool isCutShort = limit < work.Length && end != ScanEnd.Open;
-        int at = _call.Read(work[..limit], start, isCutShort ? ScanEnd.Stopped : end, into);
-        if (isCutShort && _call.IsReading)
+        bool mayEndThinking = Waiting.IsOpen && _hasTags && _call.InArguments;
+        int limit = mayEndThinking ? ThinkingEnd(work, start, end) : work.Length;
+        bool isLimited = limit < work.Length;
+        int at = _call.Read(work[..limit], start, isLimited ? ScanEnd.Open : end, into);
+        if (isLimited && end != ScanEnd.Open && _call.InArguments)
         {
-            at = limit;
+            _call.Read(work[..limit], at, ScanEnd.Stopped, into);
             _call.End(ScanEnd.Stopped, into);
+            at = limit;
         }
 
         if (Waiting.IsOpen) KeepCallText(work[start..at], pieces);

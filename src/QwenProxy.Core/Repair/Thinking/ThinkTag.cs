@@ -77,15 +77,7 @@ internal static class ThinkTag
     };
 
     /// <summary>The closing marks of typographic and CJK quotations.</summary>
-    private static bool ClosesForeignQuote(ReadOnlySpan<byte> after)
-    {
-        foreach (string mark in (ReadOnlySpan<string>)["”", "’", "“", "‘", "»", "」", "』", "》"])
-        {
-            Span<byte> bytes = stackalloc byte[4];
-            int length = System.Text.Encoding.UTF8.GetBytes(mark, bytes);
-            if (after.StartsWith(bytes[..length])) return true;
-        }
-
-        return false;
-    }
+    private static bool ClosesForeignQuote(ReadOnlySpan<byte> after) =>
+        after.StartsWith("”"u8) || after.StartsWith("’"u8) || after.StartsWith("“"u8) || after.StartsWith("‘"u8) || after.StartsWith("»"u8)
+        || after.StartsWith("」"u8) || after.StartsWith("』"u8) || after.StartsWith("》"u8);
 }

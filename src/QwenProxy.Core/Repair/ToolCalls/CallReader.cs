@@ -27,6 +27,9 @@ internal sealed class CallReader(DeclaredTools tools, int holdLimitBytes) : IDis
     /// <summary>A call has begun and its end has not been read.</summary>
     public bool IsReading { get; private set; }
 
+    /// <summary>The call's arguments have not ended: anything may still be text of them.</summary>
+    public bool InArguments => IsReading && _state is State.Parameters or State.Value or State.Arguments;
+
     /// <summary>The last call's arguments were not finished.</summary>
     public bool IsIncomplete { get; private set; }
 

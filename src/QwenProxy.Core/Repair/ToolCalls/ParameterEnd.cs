@@ -14,6 +14,7 @@ internal sealed class ParameterEnd(DeclaredTools tools)
     private bool _isWrapped;
     private HashSet<string> _seen = [];
     private int _quotedCalls;
+    private int _quotedEnds;
 
     private enum Strength
     {
@@ -33,7 +34,7 @@ internal sealed class ParameterEnd(DeclaredTools tools)
         _seen = seen;
     }
 
-    public void StartParameter() => _quotedCalls = 0;
+    public void StartParameter() => _quotedCalls = _quotedEnds = 0;
 
     /// <param name="text">From a '&lt;' on.</param>
     /// <param name="atLineStart">The '&lt;' begins a line.</param>
@@ -49,16 +50,17 @@ internal sealed class ParameterEnd(DeclaredTools tools)
             return text.Length > 2 ? Match.Yes : Match.No;
         }
 
+        if (_quotedEnds > 0 && CallTags.AnyEnd(text, out _) is not Match.No and var rest)
+        {
+            if (rest == Match.Yes) _quotedEnds--;
+            return rest == Match.Yes || isLast ? Match.No : Match.Maybe;
+        }
+
         Strength strength = Look(text, isLast, out tag);
         if (strength >= Strength.Weak)
         {
             length = CallTags.ParameterEnd(text, out _) == Match.Yes ? tag : 0;
-            bool isQuoted = _quotedCalls > 0;
-            if (strength == Strength.Strong && !isQuoted) return Match.Yes;
-            Match later = EndsLater(text[tag..], isLast, isQuoted ? _quotedCalls - 1 : 0);
-            if (later == Match.Yes && isQuoted) _quotedCalls--;
-            if (later != Match.Maybe || isLast) return later == Match.Yes ? Match.No : Match.Yes;
-            return Match.Maybe;
+            return strength == Strength.Strong && _quotedCalls == 0 ? Match.Yes : Judge(text[tag..], isLast);
         }
 
         Match quoted = CallTags.WholeStart(text);
@@ -66,6 +68,25 @@ internal sealed class ParameterEnd(DeclaredTools tools)
         Match match = strength == Strength.Maybe || quoted == Match.Maybe ? Match.Maybe : Match.No;
         if (atLineStart && match == Match.No && quoted != Match.Yes) return NextParameter(text, isLast);
         return isLast ? Match.No : match;
+    }
+
+    /// <summary>A closing tag that may be text: it is, when an end that is this call's own comes later.</summary>
+    private Match Judge(ReadOnlySpan<byte> behind, bool isLast)
+    {
+        bool goesOn = CallTags.Parameter(behind[TagMatch.Space(behind)..], out _, out _) == Match.Yes;
+        Match later = EndsLater(behind, isLast, Math.Max(0, goesOn ? _quotedCalls : _quotedCalls - 1));
+        if (later == Match.Maybe && !isLast) return Match.Maybe;
+        if (later != Match.Yes) return Match.Yes;
+        if (goesOn || _quotedCalls == 0) return Match.No;
+        // The quoted call ends here, with all its tags.
+        _quotedCalls--;
+        while (CallTags.AnyEnd(behind = behind[TagMatch.Space(behind)..], out int length) == Match.Yes)
+        {
+            _quotedEnds++;
+            behind = behind[length..];
+        }
+
+        return Match.No;
     }
 
     /// <summary>A closing tag at the text's beginning, and what follows it. <paramref name="tag"/> is its length.</summary>
