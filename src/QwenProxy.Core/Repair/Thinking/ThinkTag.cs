@@ -59,9 +59,20 @@ internal static class ThinkTag
         if (Wraps(before, after[0]) || ClosesForeignQuote(after)) return Match.No;
         if (before is not ((byte)' ' or (byte)'(')) return Match.Yes;
         if (after[0] is (byte)',' or (byte)'.' or (byte)';' or (byte)':' or (byte)')' or (byte)'?' or (byte)'!') return Match.No;
+        if (after[0] is (byte)'\n' or (byte)'\r') return EndsParagraph(after, open);
         if (after[0] != ' ') return Match.Yes;
         if (after.Length == 1) return open ? Match.Maybe : Match.Yes;
         return char.IsAsciiLetterLower((char)after[1]) ? Match.No : Match.Yes;
+    }
+
+    /// <summary>"begins after &lt;/think&gt;" may end a line; thinking that ends inside a line has a blank one behind it.</summary>
+    private static Match EndsParagraph(ReadOnlySpan<byte> after, bool open)
+    {
+        ReadOnlySpan<byte> rest = after.TrimStart((byte)'\r');
+        if (rest.Length > 1) rest = rest[1..].TrimStart((byte)'\r');
+        else return open ? Match.Maybe : Match.Yes;
+        if (rest.IsEmpty) return open ? Match.Maybe : Match.Yes;
+        return rest[0] == '\n' ? Match.Yes : Match.No;
     }
 
     private static bool IsSentenceOrWrap(byte before) => before is (byte)' ' or >= 0x80 || "\"'*_([{|>"u8.Contains(before);

@@ -91,7 +91,12 @@ public sealed class RepeatedCallStage(RepairContext context, RepairMode mode, Fu
 
     private Call Begin(ChatEvent e, in EventPart part, int upstreamIndex)
     {
-        DecideAll(e, part.Choice);
+        foreach (Call call in _calls)
+        {
+            // Parallel calls may come in turns: what is not whole yet goes on.
+            if (call.Choice == part.Choice && call.IsWhole) Decide(e, call);
+        }
+
         string id = part.NewToolId ?? e.PlainString(part.ToolId);
         Call begun = new(part.Choice, upstreamIndex, id, part.NewToolName ?? e.PlainString(part.ToolName), isMade(id));
         foreach (Call other in _calls)
@@ -165,6 +170,8 @@ public sealed class RepeatedCallStage(RepairContext context, RepairMode mode, Fu
         public PooledBytes? Held { get; set; }
 
         public int Length => _digest.Length;
+
+        public bool IsWhole => _digest.IsWhole;
 
         /// <summary>The index the client sees; -1 while it sees none.</summary>
         public int ShownIndex { get; set; } = -1;

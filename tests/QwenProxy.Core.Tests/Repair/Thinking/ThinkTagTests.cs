@@ -32,6 +32,7 @@ public sealed class ThinkTagTests
         { "I look.</think>The answer.", "", "I look.The answer." },
         { "</think>\n\nThe answer.", "", "The answer." },
         { "I think so </think> 42", "", "I think so  42" },
+        { "I think so. </think>\n\nYes.", "", "I think so. Yes." },
     };
 
     [Theory]
@@ -59,6 +60,8 @@ public sealed class ThinkTagTests
         "    indented\n        more",
         "<div>think</div>",
         "`<think>` opens (</think>) and \"</think>\" closes",
+        "The answer begins after </think>\nand nowhere else.",
+        "The answer begins after </think>\r\nand nowhere else.",
         "He typed \"<think>hi</think>\" twice.",
         "Er schrieb „</think>“, dann 「</think>」, **</think>** und [</think>].",
     };

@@ -174,6 +174,15 @@ public sealed class ThinkingCallTests
     }
 
     [Fact]
+    public void RepetitionThatComesInTurnsWithAnotherCall_IsFound()
+    {
+        static string Piece(int index, string json, string head = "") => Sse.Tool($"{{\"index\":{index}{head},\"function\":{{{(head.Length > 0 ? "\"name\":\"run\"," : "")}\"arguments\":{Sse.Quote(json)}}}}}");
+        string turns = Piece(0, "{\"command\": ", ",\"id\":\"a\"") + Piece(1, "{\"command\": ", ",\"id\":\"b\"") + Piece(0, "\"rm -r build\"}") + Piece(1, "\"ls\"}");
+        RepairRun run = Of(Sse.Text(RunTags) + turns + Sse.End("tool_calls"));
+        Assert.Equal("||run({\"command\":\"rm -r build\"})+run({\"command\": \"ls\"})|tool_calls", run.Seen);
+    }
+
+    [Fact]
     public void TwoEqualCallsOfOneKind_AreTwo()
     {
         string twice = Real("{\"command\": \"ls\"}") + Real("{\"command\": \"ls\"}", "s", 1);
