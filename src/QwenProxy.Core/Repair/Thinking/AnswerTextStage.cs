@@ -30,7 +30,7 @@ public enum TextTags
 public sealed class AnswerTextStage(RepairContext context, RepairMode mode, TextTags tags, Func<string> mintId) : TextTagStage(context, mode)
 {
     private readonly bool _readsThinking = (tags & TextTags.Thinking) != 0;
-    private readonly DeclaredTools _tools = new((tags & TextTags.Calls) != 0 ? context.Tools : default);
+    private readonly DeclaredTools _tools = (tags & TextTags.Calls) != 0 ? context.DeclaredTools : new DeclaredTools(default);
     private readonly List<ChoiceText> _choices = [];
     private readonly HashSet<string> _madeIds = new(StringComparer.Ordinal);
     private readonly PooledBytes _text = new(64);
