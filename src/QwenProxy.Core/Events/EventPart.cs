@@ -9,6 +9,9 @@ public enum PartKind : byte
     Reasoning,
     ToolCall,
     Finish,
+
+    /// <summary>Made by a stage, in whole answers only, where nothing was shown yet: what the choice has said as content is no part of it.</summary>
+    Withdrawal,
 }
 
 /// <summary>Where a part stands in relation to the upstream event it travels with.</summary>

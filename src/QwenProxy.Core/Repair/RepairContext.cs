@@ -58,6 +58,15 @@ public sealed class RepairContext
     /// <summary>When the event now in the chain arrived, in milliseconds of any steady clock of the driver; 0 when nobody sets it.</summary>
     public long ArrivalMilliseconds { get; set; }
 
+    /// <summary>The client gets one whole answer: nothing is shown before it is complete, so that what came may still turn out to be something else.</summary>
+    public bool IsWhole { get; init; }
+
+    /// <summary>
+    /// This upstream and model were seen to think in the content with a closing tag only, and the request leaves thinking on: content is thinking until
+    /// that tag.
+    /// </summary>
+    public bool BeginsThinking { get; init; }
+
     /// <summary>The client reads only <c>reasoning_content</c>: a lone <c>reasoning</c> field is given that name.</summary>
     public bool UnifyReasoning { get; init; }
 

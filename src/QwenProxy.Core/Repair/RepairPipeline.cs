@@ -15,6 +15,7 @@ public sealed class RepairPipeline : IDisposable
     private readonly StutterStage? _stutter;
     private readonly ToolDeltaStage? _toolDeltas;
     private readonly LoopGuardStage? _loopGuard;
+    private AnswerTextStage? _text;
     private readonly List<RepairStage> _stages = [];
 
     /// <param name="context">What the stages may know.</param>
@@ -26,11 +27,11 @@ public sealed class RepairPipeline : IDisposable
     {
         _stages.Add(Ends = new FinishStage(context));
         if (modes.Stutter != StutterMode.Off && context.Deltas != DeltaHabit.Incremental) _stages.Add(_stutter = new StutterStage(context, modes.Stutter));
-        if (modes.ThinkTags is { } thinkTags) _stages.Add(new ThinkTagStage(context, thinkTags));
+        AddTextStages(context, modes, newCallId);
         if (modes.ToolCalls is { } toolCalls)
         {
-            if (!context.Tools.IsEmpty) _stages.Add(new LeakedCallStage(context, toolCalls, newCallId));
             _stages.Add(_toolDeltas = new ToolDeltaStage(context, toolCalls, newCallId));
+            if (_text is { } text && !context.Tools.IsEmpty) _stages.Add(new RepeatedCallStage(context, toolCalls, text.HasMade));
         }
 
         if (modes.LoopGuard is { } loopGuard) _stages.Add(_loopGuard = new LoopGuardStage(context, loopGuard));
@@ -51,6 +52,9 @@ public sealed class RepairPipeline : IDisposable
     /// <summary>To be called when the answer passes to the client as it is: what is known to be wrong in it is noted.</summary>
     public void NotePassed() => _toolDeltas?.NotePassed();
 
+    /// <summary>What the stream showed about closing tags of a thinking that nothing opened.</summary>
+    public LoneClose LoneClose => _text?.LoneClose ?? LoneClose.Unknown;
+
     /// <summary>The model repeats one block without end and the answer was ended: upstream may stop.</summary>
     public bool LoopFound => _loopGuard is { Triggered: true };
 
@@ -61,6 +65,22 @@ public sealed class RepairPipeline : IDisposable
         StutterDeclaration.Incremental => DeltaHabit.Incremental,
         _ => DeltaHabit.Unknown,
     };
+
+    /// <summary>Both kinds of tags in one reading, unless one of them is to be changed and the other only observed.</summary>
+    private void AddTextStages(RepairContext context, RepairModes modes, Func<string> newCallId)
+    {
+        RepairMode? calls = context.Tools.IsEmpty ? null : modes.ToolCalls;
+        if (modes.ThinkTags is { } thinking && thinking == calls)
+        {
+            Add(new AnswerTextStage(context, thinking, TextTags.Thinking | TextTags.Calls, newCallId));
+            return;
+        }
+
+        if (modes.ThinkTags is { } thinkTags) Add(new AnswerTextStage(context, thinkTags, TextTags.Thinking, newCallId));
+        if (calls is { } toolCalls) Add(new AnswerTextStage(context, toolCalls, TextTags.Calls, newCallId));
+
+        void Add(AnswerTextStage stage) => _stages.Add(_text = stage);
+    }
 
     public void Dispose()
     {

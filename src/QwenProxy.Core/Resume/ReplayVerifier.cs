@@ -30,7 +30,11 @@ public sealed class ReplayVerifier : RepairStage, IDisposable
         foreach (SentChoice choice in sent.Choices) _choices.Add(choice.Index, new ChoiceReplay(choice, way));
         _usage = usage;
         _report = report;
+        ContinuesText = way == ResumeWay.Prefill;
     }
+
+    /// <summary>The new stream begins in the middle of the answer.</summary>
+    public bool ContinuesText { get; }
 
     public override string Name => "resume";
 

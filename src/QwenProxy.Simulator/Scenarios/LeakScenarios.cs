@@ -17,11 +17,17 @@ internal static class LeakScenarios
             (calls, _) => string.Concat(calls.Select(c => Xml(c, true)))),
         Leak("leaked-bare", "`<function=…>` without the wrapper", (calls, _) => string.Concat(calls.Select(c => Xml(c, false)))),
         Leak("leaked-unclosed", "the last closing tags are missing; `form=hermes` or `xml` (xml)", Unclosed),
-        new("leaked-in-thinking", Group, "the call stands inside the reasoning; `form=xml` or `hermes` (hermes)")
+        Leak("leaked-invoke", "the call as `<function_calls><invoke name=…><parameter name=…>…` in the text", (calls, _) => Invoke(calls)),
+        new("leaked-in-thinking", Group, "the call stands inside the reasoning; `form=xml` or `hermes` (hermes); with `then=TEXT` a visible answer follows, and no call is meant")
         {
             Answer = Call,
             SpoilAnswer = (a, c) => a with { Reasoning = SampleTexts.Reasoning + Wrapped(a.ToolCalls, c.Spec), ToolCalls = [],
-                FinishReason = "stop" },
+                Text = c.Spec.Get("then") ?? a.Text, FinishReason = "stop" },
+        },
+        new("leaked-twice", Group, "the call once in the text and once as a real one")
+        {
+            Answer = Call,
+            SpoilAnswer = (a, _) => a with { Text = a.Text + string.Concat(a.ToolCalls.Select(Hermes)) },
         },
         new("mentioned-tags", Group, "prose and code that only speak of `<tool_call>`: must stay as it is")
         {
@@ -89,15 +95,32 @@ internal static class LeakScenarios
     {
         StringBuilder text = new(wrapped ? "<tool_call>\n" : "");
         text.Append("<function=").Append(call.Name).Append(">\n");
+        foreach ((string name, string value) in Raw(call)) text.Append("<parameter=").Append(name).Append(">\n").Append(value).Append("\n</parameter>\n");
+
+        return text.Append(wrapped ? "</function>\n</tool_call>\n" : "</function>\n").ToString();
+    }
+
+    private static string Invoke(IReadOnlyList<SimulatedToolCall> calls)
+    {
+        StringBuilder text = new("<function_calls>\n");
+        foreach (SimulatedToolCall call in calls)
+        {
+            text.Append("<invoke name=\"").Append(call.Name).Append("\">\n");
+            foreach ((string name, string value) in Raw(call)) text.Append("<parameter name=\"").Append(name).Append("\">").Append(value).Append("</parameter>\n");
+            text.Append("</invoke>\n");
+        }
+
+        return text.Append("</function_calls>\n").ToString();
+    }
+
+    /// <summary>As the model writes arguments: a string without quotes, anything else as JSON.</summary>
+    private static IEnumerable<(string Name, string Value)> Raw(SimulatedToolCall call)
+    {
         using JsonDocument document = JsonDocument.Parse(call.Arguments.Length == 0 ? "{}" : call.Arguments);
         foreach (JsonProperty argument in document.RootElement.EnumerateObject())
         {
-            // Raw, as the model writes it: a string without quotes, anything else as JSON.
-            string value = argument.Value.ValueKind == JsonValueKind.String ? argument.Value.GetString()! : argument.Value.GetRawText();
-            text.Append("<parameter=").Append(argument.Name).Append(">\n").Append(value).Append("\n</parameter>\n");
+            yield return (argument.Name, argument.Value.ValueKind == JsonValueKind.String ? argument.Value.GetString()! : argument.Value.GetRawText());
         }
-
-        return text.Append(wrapped ? "</function>\n</tool_call>\n" : "</function>\n").ToString();
     }
 
     private static string Unclosed(IReadOnlyList<SimulatedToolCall> calls, ScenarioSpec spec)

@@ -4,7 +4,9 @@ using Microsoft.Extensions.Logging;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Repair;
 using QwenProxy.Core.Repair.Stutter;
+using QwenProxy.Core.Repair.Thinking;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Ledger;
 using QwenProxy.Observability;
@@ -72,8 +74,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     /// <summary>Where settled requests are written down; null without a data folder.</summary>
     public LedgerWriter? Ledger { get; }
 
-    /// <summary>What streams have taught about who stutters.</summary>
-    public StutterPrior Prior { get; private set; } = new();
+    /// <summary>What streams have taught about who stutters and who thinks in the content.</summary>
+    public UpstreamHabits Habits { get; } = new();
 
     public AccountStates States { get; }
 
@@ -122,7 +124,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     private Doors NewDoors()
     {
         RequestSettlement settlement = new(Requests, Ledger, Instruments);
-        RequestLifecycle lifecycle = new(_configuration, Drain, Instruments, Router, Upstreams, Prior, settlement);
+        RequestLifecycle lifecycle = new(_configuration, Drain, Instruments, Router, Upstreams, Habits, settlement);
         AdminUsage usage = new(_configuration, Requests, Ledger, Instruments.Time);
         AdminRequestList list = new(_configuration, Requests, Ledger, Instruments.Time);
         AdminEndpoints admin = new(_configuration, Status, usage, Requests, list, new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits), Router);
@@ -145,7 +147,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     private StateStore LoadState(string folder)
     {
         StateStore store = new(folder, Instruments.Time, Instruments.Logger, new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow()), output)),
-            new StateFile("stutter-prior.json", ReadPrior, output => Prior.WriteTo(output)));
+            new StateFile("stutter-prior.json", ReadStutter, output => Habits.Stutter.WriteTo(output)),
+            new StateFile("thinking-prior.json", ReadThinking, output => Habits.Thinking.WriteTo(output)));
         store.Load();
         return store;
     }
@@ -157,10 +160,17 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         return true;
     }
 
-    private bool ReadPrior(ReadOnlyMemory<byte> json)
+    private bool ReadStutter(ReadOnlyMemory<byte> json)
     {
         if (!StutterPrior.TryRead(json, out StutterPrior prior)) return false;
-        Prior = prior;
+        Habits.Stutter = prior;
+        return true;
+    }
+
+    private bool ReadThinking(ReadOnlyMemory<byte> json)
+    {
+        if (!ThinkingPrior.TryRead(json, out ThinkingPrior prior)) return false;
+        Habits.Thinking = prior;
         return true;
     }
 }

@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Repair;
 using QwenProxy.Core.Repair.Stutter;
+using QwenProxy.Core.Repair.Thinking;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Hosting;
 using QwenProxy.Testing;
@@ -63,11 +64,14 @@ public sealed class StateStoreTests : IDisposable
     {
         await using (RunningProxy first = await StartAsync(new Uri("http://127.0.0.1:9/v1")))
         {
-            for (int i = 0; i < 3; i++) first.Runtime.Prior.Record("h", "m", StutterOutcome.Proven);
+            for (int i = 0; i < 3; i++) first.Runtime.Habits.Stutter.Record("h", "m", StutterOutcome.Proven);
+            for (int i = 0; i < 2; i++) first.Runtime.Habits.Thinking.Record("up", "m", LoneClose.Seen);
         }
 
         await using RunningProxy second = await StartAsync(new Uri("http://127.0.0.1:9/v1"));
-        Assert.Equal(StutterStanding.Seen, second.Runtime.Prior.StandingOf("h", "m"));
+        Assert.Equal(StutterStanding.Seen, second.Runtime.Habits.Stutter.StandingOf("h", "m"));
+        Assert.True(second.Runtime.Habits.Thinking.IsLearned("up", "m"));
+        Assert.False(second.Runtime.Habits.Thinking.IsLearned("other", "m"));
     }
 
     [Fact]

@@ -80,6 +80,9 @@ internal sealed class BlockSequence(BlockWriter writer, MessagesAnswerOptions op
                 case PartKind.ToolCall:
                     SayCall(e, part);
                     break;
+                case PartKind.Withdrawal when _open.Is(BlockKind.Text, 0):
+                    _open.Drop();
+                    break;
                 case PartKind.Finish:
                     NoteFinish(e, part);
                     break;

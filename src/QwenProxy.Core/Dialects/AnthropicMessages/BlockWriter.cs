@@ -25,6 +25,9 @@ internal abstract class BlockWriter : IDisposable
     /// <param name="signature">A thinking block's; null for others.</param>
     public abstract void Close(string? signature);
 
+    /// <summary>Takes back the open block; only a whole message can.</summary>
+    public virtual void Drop() => throw new InvalidOperationException("What was streamed cannot be taken back.");
+
     public abstract void End(string stopReason, string? stopSequence, MessagesUsage usage);
 
     /// <summary>A sign of life while the model says something the client is not shown.</summary>

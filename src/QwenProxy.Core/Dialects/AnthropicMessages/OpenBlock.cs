@@ -63,6 +63,14 @@ internal sealed class OpenBlock(BlockWriter writer, MessagesAnswerOptions option
         writer.Close(Kind == BlockKind.Thinking ? Sign() : null);
     }
 
+    /// <summary>The block was none: nothing of it was shown.</summary>
+    public void Drop()
+    {
+        IsOpen = false;
+        Count--;
+        writer.Drop();
+    }
+
     /// <summary>Counts words the client is not shown, and now and then gives it a sign of life instead.</summary>
     public void CountUnshown(int bytes)
     {

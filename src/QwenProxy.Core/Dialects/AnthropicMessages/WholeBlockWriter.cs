@@ -12,6 +12,7 @@ internal sealed class WholeBlockWriter(IBufferWriter<byte> output) : BlockWriter
     private readonly PooledBytes _content = new(4096);
     private readonly PooledBytes _arguments = new(256);
     private BlockKind _kind;
+    private int _openedAt;
 
     public override void Start(string id, ReadOnlySpan<byte> modelToken, MessagesUsage usage)
     {
@@ -25,6 +26,7 @@ internal sealed class WholeBlockWriter(IBufferWriter<byte> output) : BlockWriter
     public override void Open(int index, BlockKind kind, string id, string name)
     {
         _kind = kind;
+        _openedAt = _content.Length;
         if (index > 0) _content.Write(","u8);
         if (kind == BlockKind.Text) _content.Write("{\"type\":\"text\",\"text\":\""u8);
         else if (kind == BlockKind.Thinking) _content.Write("{\"type\":\"thinking\",\"thinking\":\""u8);
@@ -63,6 +65,8 @@ internal sealed class WholeBlockWriter(IBufferWriter<byte> output) : BlockWriter
 
         _content.Write("}"u8);
     }
+
+    public override void Drop() => _content.Truncate(_openedAt);
 
     public override void End(string stopReason, string? stopSequence, MessagesUsage usage)
     {

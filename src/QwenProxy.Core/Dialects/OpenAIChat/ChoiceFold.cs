@@ -23,6 +23,9 @@ internal sealed class ChoiceFold(int index) : IDisposable
         }
     }
 
+    /// <summary>What came as content so far was none.</summary>
+    public void WithdrawContent() => _message.Find("content"u8)?.Clear();
+
     public void WriteTo(IBufferWriter<byte> output)
     {
         output.Write(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{{\"index\":{index},\"message\":{{\"role\":")));

@@ -153,7 +153,7 @@ public sealed class ChunkRenderer
         Span<EventPart> parts = e.Parts;
         for (int i = 0; i < parts.Length; i++)
         {
-            if (parts[i].Place != place || parts[i].Removed) continue;
+            if (parts[i].Place != place || parts[i].Removed || parts[i].Kind == PartKind.Withdrawal) continue;
             int start = output.Length;
             RenderMadePart(e, parts[i], output);
             chunks.Add(new ByteRange(start, output.Length - start));

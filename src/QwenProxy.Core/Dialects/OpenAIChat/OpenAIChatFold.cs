@@ -30,6 +30,11 @@ public sealed class OpenAIChatFold : IEventSink, IDisposable
             return;
         }
 
+        foreach (ref readonly EventPart part in chatEvent.Parts)
+        {
+            if (part.Kind == PartKind.Withdrawal && _choices.TryGetValue(part.Choice, out ChoiceFold? choice)) choice.WithdrawContent();
+        }
+
         _rendered ??= new PooledBytes();
         _rendered.Clear();
         _chunks.Clear();

@@ -99,6 +99,8 @@ internal sealed class PiecedValue : IDisposable
         }
     }
 
+    public void Clear() => Begin(Shape.Plain);
+
     /// <summary>Adds the items of a list, each to the one with the same <c>index</c>.</summary>
     /// <param name="json">The list.</param>
     /// <param name="join">How the items' texts are joined.</param>

@@ -127,6 +127,11 @@ internal sealed class ResponsesEncoder : IDisposable
     /// <summary>The parts of one place. What one event says at once is said in a model's own order: thinking, text, calls, end.</summary>
     private void Say(ChatEvent e, PartPlace place)
     {
+        foreach (ref readonly EventPart part in e.Parts)
+        {
+            if (part.Kind == PartKind.Withdrawal && part.Place == place && part.Choice == 0) Withdraw();
+        }
+
         SayTexts(e, place, PartKind.Reasoning);
         SayTexts(e, place, PartKind.Content);
         Span<EventPart> parts = e.Parts;
@@ -137,6 +142,14 @@ internal sealed class ResponsesEncoder : IDisposable
             if (part.Kind == PartKind.ToolCall && _compaction is null) SayCall(e, part);
             else if (part.Kind == PartKind.Finish) TakeFinish(e.Text(part));
         }
+    }
+
+    /// <summary>The open message was none. Only a whole answer can take it back, where nobody was told of it.</summary>
+    private void Withdraw()
+    {
+        if (Current(OutputKind.Message) is not { } message) return;
+        _items.Remove(message);
+        message.Dispose();
     }
 
     private void SayTexts(ChatEvent e, PartPlace place, PartKind kind)

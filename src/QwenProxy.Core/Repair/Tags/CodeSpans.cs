@@ -21,15 +21,22 @@ internal struct CodeSpans
     private int _indent;
     private bool _quotedTag;
     private byte _previous;
-
-    public readonly bool InFence => _fenceLength > 0 && !ClosesFence;
+    private bool _looseOpen;
+    private bool _looseCode;
 
     public readonly byte Previous => _previous;
 
-    public readonly bool AtLineStart => !_textOnLine;
+    /// <summary>Nothing but white space stands before on this line.</summary>
+    public readonly bool AtLineStart => !_textOnLine && !_lineHadMark;
 
-    /// <summary>True when a tag that began here would be quoted.</summary>
-    public readonly bool QuotesHere => InFence || OpensFence || InInline || (!_textOnLine && _indent >= 4) || _previous is (byte)'"' or (byte)'\'';
+    /// <summary>True when a tag that began here would be code.</summary>
+    public readonly bool InCode => (_fenceLength > 0 && !ClosesFence) || OpensFence || InInline || (!_textOnLine && _indent >= 4);
+
+    /// <summary>True right behind a quotation mark.</summary>
+    public readonly bool BehindQuote => _previous is (byte)'"' or (byte)'\'';
+
+    /// <summary>True when a call that began here would be quoted: then also in what may be a fence behind other words.</summary>
+    public readonly bool QuotesHere => InCode || BehindQuote || _looseCode;
 
     private readonly bool ClosesFence => _runAtLineStart && _runMark == _fenceMark && _runLength >= _fenceLength;
 
@@ -61,7 +68,7 @@ internal struct CodeSpans
     {
         if (value is (byte)'`' or (byte)'~')
         {
-            if (_runLength > 0 && _runMark != value) EndRun();
+            if (_runLength > 0 && _runMark != value) EndRun(value);
             if (_runLength == 0) _runAtLineStart = !_textOnLine;
             _runMark = value;
             _runLength++;
@@ -69,7 +76,7 @@ internal struct CodeSpans
         }
         else
         {
-            EndRun();
+            EndRun(value);
             if (value == '\n') EndLine();
             else if (value == '<')
             {
@@ -84,7 +91,7 @@ internal struct CodeSpans
 
     private void TakePlain(ReadOnlySpan<byte> text)
     {
-        EndRun();
+        EndRun(text[0]);
         for (int i = 0; i < text.Length && !_textOnLine; i++) TakeIndent(text[i]);
         _previous = text[^1];
     }
@@ -98,15 +105,17 @@ internal struct CodeSpans
         else if (value != '\r') _textOnLine = true;
     }
 
-    private void EndRun()
+    private void EndRun(byte next)
     {
         if (_runLength == 0) return;
         if (_fenceLength > 0)
         {
             if (ClosesFence) _fenceLength = 0;
         }
+        else if (_looseOpen && OpensFence && next is (byte)'\n' or (byte)'\r' or (byte)' ') _looseOpen = _looseCode = false;
         else if (OpensFence)
         {
+            _looseOpen = _looseCode = false;
             _fenceMark = _runMark;
             _fenceLength = _runLength;
             _inlineLength = 0;
@@ -127,20 +136,20 @@ internal struct CodeSpans
         _quotedTag = false;
     }
 
-    /// <summary>A single backtick that is never closed must not hide the rest of the answer: it ends with its line, or, once it quoted a tag,
-    /// with its paragraph.</summary>
+    /// <summary>Backticks that are never closed must not hide the rest of the answer: they end with their line, or, once they quoted a tag,
+    /// with its paragraph. Three of them behind other words open no fence; they may still be meant as one, so that a bare fence behind them closes it
+    /// and calls up to the next blank line stay text.</summary>
     private void EndLine()
     {
         if (_inlineLength >= 3 && _fenceLength == 0)
         {
-            // A fence that was opened behind other words on the line.
-            _fenceMark = (byte)'`';
-            _fenceLength = _inlineLength;
+            _looseOpen = _looseCode = true;
             EndInline();
         }
 
         bool blank = !_textOnLine && !_lineHadMark;
         if (blank || !_quotedTag) EndInline();
+        if (blank) _looseCode = false;
         _textOnLine = _lineHadMark = false;
         _indent = 0;
     }

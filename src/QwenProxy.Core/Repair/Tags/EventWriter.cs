@@ -87,7 +87,7 @@ internal sealed class EventWriter
             skip -= said;
             text = text[said..];
             bool isCall = piece.Kind == PartKind.ToolCall;
-            if (text.IsEmpty && piece.ToolName is null) continue;
+            if (text.IsEmpty && piece.ToolName is null && piece.Kind != PartKind.Withdrawal) continue;
             e.Add(place, piece.Kind, choice, text, isCall ? piece.ToolIndex : null, piece.ToolId, piece.ToolName);
             if (place == PartPlace.Before) _addedBefore = true;
             else _addedAfter = true;

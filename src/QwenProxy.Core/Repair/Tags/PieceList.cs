@@ -65,6 +65,14 @@ internal sealed class PieceList : IDisposable
         if (!json.IsEmpty) Append(new Piece { Kind = PartKind.ToolCall, ToolIndex = index }, json);
     }
 
+    /// <summary>What the choice has said as content was none, and neither was anything that is in this list so far.</summary>
+    public void Withdraw()
+    {
+        Clear(_home);
+        Broken = true;
+        _pieces.Add(new Piece { Kind = PartKind.Withdrawal, ToolIndex = -1 });
+    }
+
     /// <summary>Text that becomes the inside of a JSON string in the arguments.</summary>
     public void ArgumentsEscaped(int index, ReadOnlySpan<byte> utf8)
     {

@@ -15,6 +15,9 @@ internal enum ScanEnd
     /// <summary>The text ends here because the model was done.</summary>
     Stopped,
 
+    /// <summary>The text ends here because visible text or a real call begins behind it.</summary>
+    Followed,
+
     /// <summary>The text ends here because it was cut.</summary>
     Cut,
 }
@@ -32,6 +35,12 @@ internal abstract class TagScanner(PartKind kind, int choice) : IDisposable
     /// <summary>The undecided bytes as they stand in held events; empty when <see cref="Pending"/> was taken out of its event.</summary>
     public List<HeldSpan> Spans { get; } = [];
 
+    /// <summary>What of this scanner's bytes the stream's hold limit was charged with.</summary>
+    public int ChargedBytes { get; set; }
+
+    /// <summary>Bytes that were read, and are not shown before it is known what they are.</summary>
+    public virtual int WithheldBytes => 0;
+
     /// <summary>The scanner stands in ordinary text: undecided bytes may still turn out to be just that.</summary>
     public abstract bool InText { get; }
 
@@ -44,6 +53,11 @@ internal abstract class TagScanner(PartKind kind, int choice) : IDisposable
     /// <summary>Reads as much as can be decided and returns how much that was; with any end but <see cref="ScanEnd.Open"/> that is all of
     /// it.</summary>
     public abstract int Scan(ReadOnlySpan<byte> work, ScanEnd end, PieceList pieces);
+
+    /// <summary>There is no room to withhold anything: it is said as the text it is so far.</summary>
+    public virtual void ShowWithheld(PieceList pieces)
+    {
+    }
 
     public virtual void Dispose() => Pending.Dispose();
 }

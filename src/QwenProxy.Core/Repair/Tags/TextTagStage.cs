@@ -108,17 +108,19 @@ public abstract class TextTagStage : RepairStage, IDisposable
         if (isText && TakesOut(e, index)) return;
         TagScanner? scanner = isText ? ScannerOf(part) : null;
         if (part.Kind == PartKind.Finish) EndChoice(e, index, EndOf(e, part), PartKind.Finish);
-        else if (part.Kind == PartKind.ToolCall) EndChoice(e, index, ScanEnd.Stopped, PartKind.Finish);
-        else if (scanner?.Kind == PartKind.Content && !e.Text(part).IsEmpty)
+        else if (part.Kind == PartKind.ToolCall) EndChoice(e, index, ScanEnd.Followed, PartKind.Finish);
+        else if (scanner?.Kind == PartKind.Content && HasWords(e.Text(part)))
         {
             // The answer begins: what was open in the thinking has ended.
-            EndChoice(e, index, ScanEnd.Stopped, PartKind.Reasoning);
+            EndChoice(e, index, ScanEnd.Followed, PartKind.Reasoning);
         }
 
         index = _writer.KeepOrder(e, index);
         if (scanner is not null) VisitText(e, index, scanner);
         else if (!isText) VisitOther(e, index);
     }
+
+    private static bool HasWords(ReadOnlySpan<byte> text) => !text.Trim(" \t\r\n"u8).IsEmpty;
 
     private static ScanEnd EndOf(ChatEvent e, in EventPart finish)
     {
@@ -132,14 +134,19 @@ public abstract class TextTagStage : RepairStage, IDisposable
         ReadOnlySpan<byte> text = e.Text(e.Parts[index]);
         if (text.IsEmpty) return;
         if (scanner.PassesWhole(text)) return;
-        int pending = scanner.Pending.Length;
         _work.Clear();
         _work.Write(scanner.Pending.Span);
         _work.Write(text);
         _pieces.Clear(scanner.Kind);
-        ScanEnd end = FinishIn(e, scanner.Choice);
+        ScanEnd end = FinishIn(e, scanner);
         int consumed = scanner.Scan(_work.Span, end, _pieces);
-        if (end == ScanEnd.Open && _context.HeldBytes - pending + _work.Length - consumed > _context.HoldLimitBytes)
+        if (end == ScanEnd.Open && IsOverLimit(scanner, _work.Length - consumed) && scanner.WithheldBytes > 0)
+        {
+            Note("hold-limit", RepairAction.LetGo, scanner, scanner.WithheldBytes);
+            scanner.ShowWithheld(_pieces);
+        }
+
+        if (end == ScanEnd.Open && IsOverLimit(scanner, _work.Length - consumed))
         {
             Note("hold-limit", RepairAction.LetGo, scanner, _work.Length - consumed);
             consumed += scanner.Scan(_work.Span[consumed..], ScanEnd.NoRoom, _pieces);
@@ -147,6 +154,9 @@ public abstract class TextTagStage : RepairStage, IDisposable
 
         Settle(e, index, scanner, consumed);
     }
+
+    private bool IsOverLimit(TagScanner scanner, int undecidedBytes) =>
+        _context.HeldBytes - scanner.ChargedBytes + scanner.WithheldBytes + undecidedBytes > _context.HoldLimitBytes;
 
     /// <summary>Turns what the scanner said into a held event, an edited event or nothing at all.</summary>
     private void Settle(ChatEvent e, int index, TagScanner scanner, int consumed)
@@ -179,15 +189,20 @@ public abstract class TextTagStage : RepairStage, IDisposable
         _held.Release(Next);
     }
 
-    private static ScanEnd FinishIn(ChatEvent e, int choice)
+    /// <summary>How this event ends the text that it continues: events may hold a whole answer.</summary>
+    private static ScanEnd FinishIn(ChatEvent e, TagScanner scanner)
     {
+        ScanEnd end = ScanEnd.Open;
+        bool followed = false;
         foreach (ref readonly EventPart part in e.Parts)
         {
-            if (part.Removed || part.Choice != choice) continue;
-            if (part.Kind == PartKind.Finish) return EndOf(e, part);
+            if (part.Removed || part.Choice != scanner.Choice) continue;
+            if (part.Kind == PartKind.Finish) end = EndOf(e, part);
+            followed |= part.Kind == PartKind.ToolCall;
+            followed |= part.Kind == PartKind.Content && scanner.Kind == PartKind.Reasoning && HasWords(e.Text(part));
         }
 
-        return ScanEnd.Open;
+        return end == ScanEnd.Stopped && followed ? ScanEnd.Followed : end;
     }
 
     /// <summary>Ends a choice's texts before the part at <paramref name="index"/> is said.</summary>
@@ -200,6 +215,9 @@ public abstract class TextTagStage : RepairStage, IDisposable
             if (scanner.Pending.Length > 0 || !scanner.InText) EndOne(scanner, end, e, index);
         }
     }
+
+    /// <summary>Ends the text of one channel before the part at <paramref name="index"/> is said.</summary>
+    private protected void EndBefore(ChatEvent e, int index, TagScanner scanner) => EndOne(scanner, ScanEnd.Followed, e, index);
 
     /// <summary>Decides everything that is pending in one channel; what has to be said goes before the event at hand, or into the envelope.</summary>
     private void EndOne(TagScanner scanner, ScanEnd end, ChatEvent? e, int index)
@@ -252,9 +270,12 @@ public abstract class TextTagStage : RepairStage, IDisposable
 
     private void SetPending(TagScanner scanner, ReadOnlySpan<byte> rest)
     {
-        if (!Observes) _context.HeldBytes += rest.Length - scanner.Pending.Length;
         scanner.Pending.Clear();
         scanner.Pending.Write(rest);
+        if (Observes) return;
+        _context.HeldBytes -= scanner.ChargedBytes;
+        scanner.ChargedBytes = rest.Length + scanner.WithheldBytes;
+        _context.HeldBytes += scanner.ChargedBytes;
     }
 
     /// <summary>One copy per stream serves: id, model and created are the same on every event.</summary>

@@ -6,7 +6,7 @@ namespace QwenProxy.Core.Repair.ToolCalls;
 
 internal enum CallForm
 {
-    /// <summary>Parameters in tags follow, or one JSON object.</summary>
+    /// <summary>Parameters in tags follow.</summary>
     Function,
 
     /// <summary>A JSON object of arguments follows.</summary>
@@ -25,8 +25,6 @@ internal enum CallForm
 /// </summary>
 internal readonly ref struct CallOpening
 {
-    private const int MaxNameBytes = 128;
-
     public string Name { get; private init; }
 
     public CallForm Form { get; private init; }
@@ -40,44 +38,34 @@ internal readonly ref struct CallOpening
     /// <summary>The arguments, for <see cref="CallForm.Whole"/>.</summary>
     public ReadOnlySpan<byte> Arguments { get; private init; }
 
-    /// <summary>
-    /// Enough of the first tag is there for its next byte to decide, so waiting is a question of bytes and no longer of time: a slow model
-    /// takes longer than any timer over the five tokens of <c>&lt;function=name&gt;</c>, and slow local models are where calls leak.
-    /// </summary>
-    public static bool IsLikely(ReadOnlySpan<byte> text) => text.StartsWith("<tool"u8) || text.StartsWith("<func"u8);
+    /// <summary>The call stands inside a wrapper, whose end has to follow its own.</summary>
+    public bool IsWrapped { get; private init; }
 
     public static Match TryRead(ReadOnlySpan<byte> text, DeclaredTools tools, ScanEnd end, out CallOpening opening)
     {
         opening = default;
-        bool wrapped = false;
-        int at = 0;
-        if (TagMatch.At(text, "<tool_call>"u8) is Match.Yes)
+        Match wrapper = CallTags.Wrapper(text, out int at);
+        bool wrapped = wrapper == Match.Yes;
+        if (wrapped)
         {
-            wrapped = true;
-            at = "<tool_call>"u8.Length;
             at += TagMatch.Space(text[at..]);
             if (at == text.Length) return Match.Maybe;
             if (text[at] == '{') return ReadJson(text, at, tools, end, out opening);
         }
-        else if (TagMatch.At(text, "<tool_call>"u8) is Match.Maybe) return Match.Maybe;
+        else at = 0;
 
-        Match function = TagMatch.At(text[at..], "<function="u8);
-        return function == Match.Yes ? ReadFunction(text, at + "<function="u8.Length, wrapped, tools, end, out opening) : function;
+        Match function = CallTags.Function(text[at..], out ReadOnlySpan<byte> name, out int length);
+        if (function == Match.Maybe && !tools.AnyStartsWith(name)) return Match.No;
+        if (function != Match.Yes) return wrapper == Match.Maybe ? wrapper : function;
+        string declared = Encoding.UTF8.GetString(name);
+        return tools.Has(declared) ? ReadBody(text, at + length, declared, wrapped, end, out opening) : Match.No;
     }
 
-    private static Match ReadFunction(ReadOnlySpan<byte> text, int at, bool wrapped, DeclaredTools tools, ScanEnd end, out CallOpening opening)
+    private static Match ReadBody(ReadOnlySpan<byte> text, int at, string name, bool wrapped, ScanEnd end, out CallOpening opening)
     {
-        opening = default;
-        ReadOnlySpan<byte> rest = text[at..];
-        int close = rest.IndexOfAny((byte)'>', (byte)'\n');
-        ReadOnlySpan<byte> name = (close < 0 ? rest : rest[..close]).Trim(" \"\r"u8);
-        if (close < 0) return rest.Length <= MaxNameBytes && tools.AnyStartsWith(name) ? Match.Maybe : Match.No;
-        string declared = Encoding.UTF8.GetString(name);
-        if (!tools.Has(declared)) return Match.No;
-        at += close + 1;
         int body = at + TagMatch.Space(text[at..]);
-        opening = new CallOpening { Name = declared, Form = CallForm.Function, Length = body };
-        if (body == text.Length) return end == ScanEnd.Stopped && wrapped ? Match.Yes : Match.Maybe;
+        opening = new CallOpening { Name = name, Form = CallForm.Function, Length = body, IsWrapped = wrapped };
+        if (body == text.Length) return end is ScanEnd.Stopped or ScanEnd.Followed && wrapped ? Match.Yes : Match.Maybe;
         ReadOnlySpan<byte> next = text[body..];
         if (next[0] == '{')
         {
@@ -86,9 +74,9 @@ internal readonly ref struct CallOpening
             return json;
         }
 
-        Match match = TagMatch.AnyOf(next, "<parameter="u8, "</function>"u8, "</function>"u8);
+        Match match = CallTags.Better(CallTags.Parameter(next, out _, out _), CallTags.FunctionEnd(next, out _));
         if (!wrapped || match == Match.Yes) return match;
-        return (Match)Math.Max((int)match, (int)TagMatch.AnyOf(next, "</tool_call>"u8, "<tool_call>"u8, "<tool_call>"u8));
+        return CallTags.Better(match, CallTags.Better(CallTags.WrapperEnd(next, out _), CallTags.Wrapper(next, out _)));
     }
 
     /// <summary>Hermes: a JSON object with a name and arguments, in either order.</summary>
@@ -199,6 +187,6 @@ internal readonly ref struct CallOpening
         if (!arguments.IsEmpty) return Match.Yes;
         ReadOnlySpan<byte> next = text[(at + 1)..];
         next = next[TagMatch.Space(next)..];
-        return next.IsEmpty && end == ScanEnd.Stopped ? Match.Yes : TagMatch.At(next, "</tool_call>"u8);
+        return next.IsEmpty && end is ScanEnd.Stopped or ScanEnd.Followed ? Match.Yes : CallTags.WrapperEnd(next, out _);
     }
 }

@@ -16,6 +16,7 @@ internal sealed class ParameterWriter(DeclaredTools tools, int holdLimitBytes) :
     private readonly PooledBytes _value = new(64);
     private readonly PooledBytes _json = new(64);
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
+    private readonly ParameterEnd _end = new(tools);
     private string _tool = "";
     private int _index;
     private JsonTypes _types;
@@ -36,11 +37,12 @@ internal sealed class ParameterWriter(DeclaredTools tools, int holdLimitBytes) :
     /// <summary>Nothing of the current value has come.</summary>
     public bool IsValueEmpty { get; private set; }
 
-    public void Start(int index, string tool)
+    public void Start(int index, string tool, bool isWrapped)
     {
         _index = index;
         _tool = tool;
         _seen.Clear();
+        _end.StartCall(tool, isWrapped, _seen);
     }
 
     public void Open(ReadOnlySpan<byte> name, PieceList pieces)
@@ -51,6 +53,7 @@ internal sealed class ParameterWriter(DeclaredTools tools, int holdLimitBytes) :
         JsonText.WriteString(Encoding.UTF8.GetBytes(text), _json);
         _json.Write(":"u8);
         _seen.Add(text);
+        _end.StartParameter();
         _types = tools.TypesOf(_tool, text);
         _form = (_types & ~JsonTypes.String) == 0 ? Form.String : Form.Open;
         if (_form == Form.String) _json.Write("\""u8);
@@ -75,8 +78,7 @@ internal sealed class ParameterWriter(DeclaredTools tools, int holdLimitBytes) :
         return true;
     }
 
-    public Match EndsAt(ReadOnlySpan<byte> text, bool atLineStart, bool isLast, out int length) =>
-        ParameterEnd.At(text, atLineStart, tools, _tool, _seen, isLast, out length);
+    public Match EndsAt(ReadOnlySpan<byte> text, bool atLineStart, bool isLast, out int length) => _end.At(text, atLineStart, isLast, out length);
 
     public void Take(ReadOnlySpan<byte> text, PieceList pieces)
     {
@@ -126,6 +128,8 @@ internal sealed class ParameterWriter(DeclaredTools tools, int holdLimitBytes) :
         byte first = text.IsEmpty ? (byte)0 : text[0];
         bool container = (first == '{' && (_types & JsonTypes.Object) != 0) || (first == '[' && (_types & JsonTypes.Array) != 0);
         if (container && _value.Length <= holdLimitBytes) return;
+        // Only JSON can be passed on in pieces; a Python literal of this size stays the text it is.
+        container = container && ValueCoercion.BeginsAsJson(_value.Span);
         _form = container ? Form.Json : Form.String;
         if (container) pieces.Arguments(_index, _value.Span);
         else

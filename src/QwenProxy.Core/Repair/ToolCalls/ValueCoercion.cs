@@ -61,9 +61,35 @@ internal static class ValueCoercion
             (byte)'[' => (types & JsonTypes.Array) != 0,
             _ => false,
         };
-        if (!wanted || !IsJson(text)) return false;
-        output.Write(text);
-        return true;
+        if (!wanted) return false;
+        if (IsJson(text))
+        {
+            output.Write(text);
+            return true;
+        }
+
+        int before = output.Length;
+        if (PythonLiteral.TryWriteJson(text, output)) return true;
+        output.Truncate(before);
+        return false;
+    }
+
+    /// <summary>False when a text that goes on can be no JSON whatever comes.</summary>
+    public static bool BeginsAsJson(ReadOnlySpan<byte> text)
+    {
+        try
+        {
+            Utf8JsonReader reader = new(text, isFinalBlock: false, default);
+            while (reader.Read())
+            {
+            }
+
+            return true;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     public static bool IsJson(ReadOnlySpan<byte> text)

@@ -2,7 +2,7 @@ using System.Buffers;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
-using QwenProxy.Core.Repair.Stutter;
+using QwenProxy.Core.Repair;
 using QwenProxy.Core.Resume;
 using QwenProxy.Observability;
 using QwenProxy.Proxying.Streaming;
@@ -15,7 +15,7 @@ namespace QwenProxy.Proxying.Attempts;
 /// Attempts until one begins to answer, then the pump, then attempts again where upstream broke: before Commit from the start, after it only as a
 /// resume. A stream is committed with its first words and a whole answer when it is complete; up to then all of it may be tried again.
 /// </summary>
-internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, Exchange exchange, IncomingRequest incoming, RouteSession route) : IAsyncDisposable
+internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits, Exchange exchange, IncomingRequest incoming, RouteSession route) : IAsyncDisposable
 {
     private readonly AttemptLoop _attempts = new(upstreams.Authorizer, exchange, route);
     private readonly FittingCall _fitting = new(upstreams, exchange, incoming);
@@ -86,7 +86,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, E
             exchange.Output.Write(": resumed\n\n"u8);
         }
 
-        using StreamRepair repair = new(prior, exchange, incoming.Chat, upstream.Target, draft.Words, verifier);
+        using StreamRepair repair = new(habits, exchange, incoming, upstream.Target, draft.Words, verifier);
         ChatFrames frames = new(exchange, upstream, repair, draft.Answer, draft.Words) { TakesAnything = _spare is not null };
         ProxyError? fault = await new StreamPump(exchange, upstream, frames, draft.Answer).RunAsync();
         repair.Learn();

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
-using QwenProxy.Core.Repair.Stutter;
+using QwenProxy.Core.Repair;
 using QwenProxy.Observability;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Settlement;
@@ -17,7 +17,7 @@ namespace QwenProxy.Proxying.Lifecycle;
 /// 8 Frame, 9 Decode, 10 Repair, 11 Encode, 12 Commit and Flush (<see cref="StreamPump"/>); and whatever happens, once, Settle.
 /// </summary>
 internal sealed class RequestLifecycle(
-    CurrentConfiguration configuration, DrainState drain, Instruments instruments, Router router, UpstreamAccess upstreams, StutterPrior prior, RequestSettlement settlement)
+    CurrentConfiguration configuration, DrainState drain, Instruments instruments, Router router, UpstreamAccess upstreams, UpstreamHabits habits, RequestSettlement settlement)
 {
     /// <summary>How long a failed stream's error event may take to reach the client before the connection is closed.</summary>
     private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(100);
@@ -113,7 +113,7 @@ internal sealed class RequestLifecycle(
         using RouteSession route = router.Open(exchange, incoming.Chat.Model, incoming.Chat.Body, incoming.Chat.Messages.In(incoming.Chat.Body.Span));
 
         // 4 … 12
-        await using AnswerLoop loop = new(upstreams, prior, exchange, incoming, route);
+        await using AnswerLoop loop = new(upstreams, habits, exchange, incoming, route);
         return await loop.RunAsync();
     }
 

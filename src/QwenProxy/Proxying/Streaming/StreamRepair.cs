@@ -2,7 +2,6 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Events;
 using QwenProxy.Core.Repair;
-using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Requests;
 using QwenProxy.Core.Resume;
 using QwenProxy.Upstreams;
@@ -12,16 +11,17 @@ namespace QwenProxy.Proxying.Streaming;
 /// <summary>10 Repair: the stages of one upstream stream, as the configuration and the request's <c>x-qwen-proxy-repair</c> header want them.</summary>
 internal sealed class StreamRepair : IDisposable
 {
-    private readonly StutterPrior _prior;
+    private readonly UpstreamHabits _habits;
     private readonly RepairPipeline _pipeline;
-    private readonly string _host;
-    private readonly string _model;
+    private readonly AttemptTarget _target;
+    private readonly bool _isStream;
 
-    public StreamRepair(StutterPrior prior, Exchange exchange, ChatRequest request, AttemptTarget target, IEventSink output, ReplayVerifier? verifier)
+    public StreamRepair(UpstreamHabits habits, Exchange exchange, IncomingRequest incoming, AttemptTarget target, IEventSink output, ReplayVerifier? verifier)
     {
-        _prior = prior;
-        _host = target.BaseUrl.Host;
-        _model = target.Ask.Model;
+        _habits = habits;
+        _target = target;
+        _isStream = incoming.Stream;
+        ChatRequest request = incoming.Chat;
         UpstreamProfile profile = target.Account.Profile;
         ReadOnlySpan<byte> body = request.Body.Span;
         Context = new RepairContext
@@ -32,8 +32,11 @@ internal sealed class StreamRepair : IDisposable
             Messages = request.Body.Slice(request.Messages.Start, request.Messages.Length),
             ExpectsJson = request.ResponseFormat.In(body).IndexOf("json_"u8) >= 0,
             Deltas = RepairPipeline.HabitOf(profile),
-            StutterStanding = prior.StandingOf(_host, _model),
+            StutterStanding = habits.Stutter.StandingOf(target.BaseUrl.Host, target.Ask.Model),
             KeyOrderMark = profile.KeyOrderMark,
+            IsWhole = !_isStream,
+            BeginsThinking = verifier is not { ContinuesText: true } && habits.Thinking.IsLearned(target.Account.Name, target.Ask.Model)
+                && ThinkingSwitch.LeavesOn(request, incoming.Thinking),
         };
         RepairSnapshot modes = RepairHeader.Apply(exchange.Snapshot.Repair, exchange.Http.Request.Headers[RepairHeader.Name].ToString());
         RepairModes wanted = new(modes.Stutter, ModeOf(modes.ThinkTags), ModeOf(modes.ToolCalls), ModeOf(modes.LoopGuard));
@@ -51,7 +54,12 @@ internal sealed class StreamRepair : IDisposable
     public ReplayVerifier? Verifier { get; }
 
     /// <summary>The stream is over: what it taught about this upstream and model is kept.</summary>
-    public void Learn() => _prior.Record(_host, _model, _pipeline.Outcome);
+    public void Learn()
+    {
+        _habits.Stutter.Record(_target.BaseUrl.Host, _target.Ask.Model, _pipeline.Outcome);
+        // A whole answer needs no foreknowledge, and gives none.
+        if (_isStream) _habits.Thinking.Record(_target.Account.Name, _target.Ask.Model, _pipeline.LoneClose);
+    }
 
     /// <summary>The model repeats one block without end and the answer was ended: upstream may stop.</summary>
     public bool LoopFound => _pipeline.LoopFound;

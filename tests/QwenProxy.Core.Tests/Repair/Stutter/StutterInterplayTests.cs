@@ -100,8 +100,8 @@ public sealed class StutterInterplayTests
         string NewId() => $"call_{calls++}";
         return
         [
-            new StutterStage(context, StutterMode.Auto), new ThinkTagStage(context, RepairMode.On),
-            new LeakedCallStage(context, RepairMode.On, NewId), new ToolDeltaStage(context, RepairMode.On, NewId),
+            new StutterStage(context, StutterMode.Auto), new AnswerTextStage(context, RepairMode.On, TextTags.Thinking | TextTags.Calls, NewId),
+            new ToolDeltaStage(context, RepairMode.On, NewId),
         ];
     }
 }

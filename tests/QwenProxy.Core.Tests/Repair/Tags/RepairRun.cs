@@ -37,12 +37,14 @@ internal sealed class RepairRun : IEventSink
     /// <summary>Everything a client sees but ids, for comparing differently cut streams.</summary>
     public string Seen => $"{Content}|{Reasoning}|{string.Join('+', Calls)}|{FinishReason}";
 
-    public static RepairContext NewContext(string tools = "", int limit = 4096, bool unify = false) => new()
+    public static RepairContext NewContext(string tools = "", int limit = 4096, bool unify = false, bool whole = false, bool beginsThinking = false) => new()
     {
         Report = new RepairReport(),
         Tools = Encoding.UTF8.GetBytes(tools),
         HoldLimitBytes = limit,
         UnifyReasoning = unify,
+        IsWhole = whole,
+        BeginsThinking = beginsThinking,
     };
 
     public static RepairRun Of(

@@ -7,7 +7,7 @@ namespace QwenProxy.Core.Tests.Repair.Thinking;
 public sealed class ThinkTagTests
 {
     private static RepairRun Run(string sse, RepairMode mode = RepairMode.On, bool unify = false, Action<RepairChain, int>? afterEvent = null) =>
-        RepairRun.Of(sse, RepairRun.NewContext(unify: unify), c => [new ThinkTagStage(c, mode)], afterEvent);
+        RepairRun.Of(sse, RepairRun.NewContext(unify: unify), c => [new AnswerTextStage(c, mode, TextTags.Thinking, () => "")], afterEvent);
 
     public static TheoryData<string, string, string> Tagged => new()
     {
@@ -18,7 +18,13 @@ public sealed class ThinkTagTests
         { "<think>\n\n</think>\n\nThe answer.", "", "The answer." },
         { "<think>a < b, the `</think>` tag\n\nand more\n</think>\nyes </think> stays", "a < b, the `</think>` tag\n\nand more",
             "yes </think> stays" },
-        { "<think>\n```\n</think>\n```\nend\n</think>\n\nok", "```\n</think>\n```\nend", "ok" },
+        { "<think>\n```\n a </think> b\n```\nend\n</think>\n\nok", "```\n a </think> b\n```\nend", "ok" },
+        { "<think>\n```\n</think>\nThe answer.", "```", "The answer." },
+        { "<think>\nWait. ``` \n\n</think>\nThe answer is 4.", "Wait. ``` \n", "The answer is 4." },
+        { "Wait. ``` \n</think>\n\nThe answer", "", "Wait. ``` \nThe answer" },
+        { "<think>He said \"<think>x</think>\" and \"</think>\".</think>ok", "He said \"<think>x</think>\" and \"</think>\".", "ok" },
+        { "<think>He said \"no\"</think>ok", "He said \"no\"", "ok" },
+        { "He typed \"<think>\" first.\n</think>\n\nok", "", "He typed \"<think>\" first.\nok" },
         { "<think>\n```\nopen fence\n</think>\n\nok", "```\nopen fence", "ok" },
         { "<think>never closed 😀", "never closed 😀", "" },
         { "<think>思考</think>\n\n\n汉字", "思考", "\n汉字" },
@@ -26,6 +32,7 @@ public sealed class ThinkTagTests
         { "I look.</think>The answer.", "", "I look.The answer." },
         { "</think>\n\nThe answer.", "", "The answer." },
         { "I think so </think> 42", "", "I think so  42" },
+        { "I think so. </think>\n\nYes.", "", "I think so. Yes." },
     };
 
     [Theory]
@@ -53,6 +60,10 @@ public sealed class ThinkTagTests
         "    indented\n        more",
         "<div>think</div>",
         "`<think>` opens (</think>) and \"</think>\" closes",
+        "The answer begins after </think>\nand nowhere else.",
+        "The answer begins after </think>\r\nand nowhere else.",
+        "He typed \"<think>hi</think>\" twice.",
+        "Er schrieb „</think>“, dann 「</think>」, **</think>** und [</think>].",
     };
 
     [Theory]

@@ -14,7 +14,7 @@ public sealed class CallCorpusTests(ITestOutputHelper output)
         int ids = 0;
         string Mint() => $"minted_{++ids}";
         return RepairRun.Of(sse, RepairRun.NewContext(CallCorpus.Tools), c =>
-            [new ThinkTagStage(c, RepairMode.On), new LeakedCallStage(c, RepairMode.On, Mint), new ToolDeltaStage(c, RepairMode.On, Mint)]);
+            [new AnswerTextStage(c, RepairMode.On, TextTags.Thinking | TextTags.Calls, Mint), new ToolDeltaStage(c, RepairMode.On, Mint)]);
     }
 
     private static bool SameCall(RepairRun run, int index, CallCorpus.Call call, out bool exact)

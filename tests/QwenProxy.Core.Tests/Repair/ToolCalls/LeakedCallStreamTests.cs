@@ -17,8 +17,8 @@ public sealed class LeakedCallStreamTests
     {
         int ids = 0;
         string Mint() => $"call_{++ids}";
-        return [new ThinkTagStage(c, RepairMode.On), new LeakedCallStage(c, RepairMode.On, Mint), new ToolDeltaStage(c, RepairMode.On, Mint),
-            new LoopGuardStage(c, RepairMode.On)];
+        AnswerTextStage text = new(c, RepairMode.On, TextTags.Thinking | TextTags.Calls, Mint);
+        return [text, new ToolDeltaStage(c, RepairMode.On, Mint), new RepeatedCallStage(c, RepairMode.On, text.HasMade), new LoopGuardStage(c, RepairMode.On)];
     }
 
     [Fact]
@@ -137,7 +137,7 @@ public sealed class LeakedCallStreamTests
             Sse.Tool("{\"index\":0,\"id\":\"real\",\"type\":\"function\",\"function\":{\"name\":\"list_all\",\"arguments\":\"\"}}") +
             Sse.Tool("{\"index\":0,\"id\":\"\",\"function\":{\"arguments\":\"{}\"}}") + Sse.End("tool_calls");
         RepairRun run = RepairRun.Of(sse, RepairRun.NewContext(LeakedCallTests.Tools), All);
-        Assert.Equal("ok |hm |read_file({\"path\":\"a\"})+read_file({\"path\":\"a\"})+list_all({})|tool_calls", run.Seen);
+        Assert.Equal($"ok |hm {leak}|read_file({{\"path\":\"a\"}})+list_all({{}})|tool_calls", run.Seen);
     }
 
     [Fact]

@@ -1,5 +1,5 @@
 using QwenProxy.Core.Repair;
-using QwenProxy.Core.Repair.ToolCalls;
+using QwenProxy.Core.Repair.Thinking;
 using QwenProxy.Core.Tests.Repair.Tags;
 
 namespace QwenProxy.Core.Tests.Repair.ToolCalls;
@@ -22,7 +22,7 @@ public sealed class LeakedCallTests
         RepairMode mode = RepairMode.On)
     {
         int ids = 0;
-        return RepairRun.Of(sse, RepairRun.NewContext(tools, limit), c => [new LeakedCallStage(c, mode, () => $"call_{++ids}")], afterEvent);
+        return RepairRun.Of(sse, RepairRun.NewContext(tools, limit), c => [new AnswerTextStage(c, mode, TextTags.Calls, () => $"call_{++ids}")], afterEvent);
     }
 
     public static TheoryData<string, string> Leaks => new()

@@ -14,6 +14,8 @@ public sealed class TagFuzzTests
             "<parameter=path>", "</parameter>", "<parameter=limit>",
         "{\"name\": \"read_file\", \"arguments\": ", "{\"path\": \"a\"}", "{", "}", "\"", "\\", ": ", ", ", "\"name\"", "\"arguments\"", "\n", "\n\n",
             "\r\n", " ", "`", "```", "<", "</", "5", "汉", "😀",
+        "<invoke name=\"read_file\">", "<parameter name=\"path\">", "</invoke>", "<function_calls>", "</function_calls>", "</parameter>\n</function>",
+        "\n</think>\n", "\"<think>", "``` ",
         "<think>", "</think>", "<thinking>", "word", "list_all", "<function=list_all>", "\\u00e9", "[1, 2]", "    ", "~~~\n", "'",
             "<tool_call>\n<function=read_file>\n<parameter=path>\n",
     ];
@@ -30,9 +32,12 @@ public sealed class TagFuzzTests
             string text = string.Concat(Enumerable.Range(0, 1 + random.Next(14)).Select(_ => Pieces[random.Next(Pieces.Length)]));
             string field = random.Next(3) == 0 ? "reasoning_content" : "content";
             string finish = random.Next(4) == 0 ? "length" : "stop";
-            string whole = text + "\n=> " + Run([text], field, finish).Seen;
-            Assert.Equal(whole, text + "\n=> " + Run(Sse.Every(text, 1), field, finish).Seen);
-            Assert.Equal(whole, text + "\n=> " + Run(Sse.Every(text, 2 + random.Next(9)), field, finish).Seen);
+            bool isWhole = random.Next(3) == 0, beginsThinking = random.Next(4) == 0;
+            string expected = text + "\n=> " + Run([text]);
+            Assert.Equal(expected, text + "\n=> " + Run(Sse.Every(text, 1)));
+            Assert.Equal(expected, text + "\n=> " + Run(Sse.Every(text, 2 + random.Next(9))));
+
+            string Run(string[] pieces) => TagFuzzTests.Run(pieces, field, finish, isWhole, beginsThinking).Seen;
         }
     }
 
@@ -56,9 +61,10 @@ public sealed class TagFuzzTests
         }
     }
 
-    private static RepairRun Run(string[] pieces, string field, string finish)
+    private static RepairRun Run(string[] pieces, string field, string finish, bool isWhole, bool beginsThinking)
     {
-        RepairRun run = RepairRun.Of(Sse.Stream(pieces, field, finish), RepairRun.NewContext(LeakedCallTests.Tools), Stages);
+        RepairContext context = RepairRun.NewContext(LeakedCallTests.Tools, whole: isWhole, beginsThinking: beginsThinking);
+        RepairRun run = RepairRun.Of(Sse.Stream(pieces, field, finish), context, Stages);
         Assert.Equal(0, run.Context.HeldBytes);
         return run;
     }
@@ -67,6 +73,6 @@ public sealed class TagFuzzTests
     {
         int ids = 0;
         string Mint() => $"id_{++ids}";
-        return [new ThinkTagStage(c, RepairMode.On), new LeakedCallStage(c, RepairMode.On, Mint), new ToolDeltaStage(c, RepairMode.On, Mint)];
+        return [new AnswerTextStage(c, RepairMode.On, TextTags.Thinking | TextTags.Calls, Mint), new ToolDeltaStage(c, RepairMode.On, Mint)];
     }
 }
