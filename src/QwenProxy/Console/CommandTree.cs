@@ -38,6 +38,11 @@ internal sealed partial class CommandTree
         if (actions.Usage is { } usage) AddUsage(usage);
         if (actions.Requests is { } requests) AddRequests(requests);
         if (actions is { LedgerExport: { } export, LedgerBackup: { } backup }) AddLedger(export, backup);
+        if (actions.Version is { } version) AddVersion(version);
+        if (actions.Completion is { } completion) AddCompletion(completion);
+        if (actions.Service is { } service) AddService(service);
+        if (actions.Update is { } update) AddUpdate(update);
+        AddManual();
     }
 
     public RootCommand Root => _root;

@@ -55,7 +55,10 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
             watcher.Changed += runtime.Apply;
             terminal.Error.WriteLine($"Qwen Proxy listens on {server.Address} — point your client at {new Uri(server.Address, "v1")}");
             if (runtime.Readiness.Obstacle() is { } obstacle) terminal.Error.WriteLine(obstacle);
+            using ServiceNotice? notice = ServiceNotice.From(sources.Variable, TimeProvider.System);
+            notice?.Ready();
             await WaitForAsync(stop);
+            notice?.Stopping();
             terminal.Error.WriteLine($"Stopping; running requests may finish for {runtime.Snapshot.Timeouts.Drain.TotalSeconds:0} s.");
             await server.StopAsync();
         }
