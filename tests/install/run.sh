@@ -2,8 +2,9 @@
 # Installs the released form in every way there is, each into an empty home, and uses it: version, doctor's exit code, one repaired answer.
 #   tests/install/run.sh [RELEASE-DIR]        what build/release.sh wrote; without it, it is built first (linux-x64 only)
 # Needs Debian, Node 20 and the .NET SDK. A way whose tool is not here is skipped and said so. The last line: "Install: N passed, N failed, N skipped".
+# shellcheck disable=SC2030,SC2031 # every way has a home of its own on purpose
 set -uo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 root="$PWD"
 release="${1:-}"
 if [ -z "$release" ]; then
@@ -21,7 +22,7 @@ run() {
   local home="$work/$2/home" code=0
   mkdir -p "$home"
   # A shell of its own, so that errexit counts inside: a function that is asked for its verdict ignores it.
-  (export HOME="$home" release version root; cd "$home" && export -f smoke "$2" && env -u DASHSCOPE_API_KEY -u QWEN_API_KEY -u XDG_CONFIG_HOME -u XDG_DATA_HOME \
+  (export HOME="$home" release version root; cd "$home" && export -f smoke "${2?}" && env -u DASHSCOPE_API_KEY -u QWEN_API_KEY -u XDG_CONFIG_HOME -u XDG_DATA_HOME \
     bash -euo pipefail -c "$2") > "$work/$2/log" 2>&1 || code=$?
   case "$code" in
     0) passed=$((passed + 1)); echo "ok   $1" ;;
