@@ -14,6 +14,7 @@ public sealed class DocumentCommandTests
     {
         Usage = (_, _) => Task.FromResult(0),
         Replay = (_, _) => Task.FromResult(0),
+        Version = (_, _) => Task.FromResult(0),
         Completion = new CompletionCommand(new Terminal(_out, _error)).RunAsync,
     };
 
