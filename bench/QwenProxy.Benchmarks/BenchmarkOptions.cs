@@ -4,11 +4,12 @@ namespace QwenProxy.Benchmarks;
 internal sealed record BenchmarkOptions
 {
     public const string Usage = """
-        dotnet run -c Release --project bench/QwenProxy.Benchmarks -- [--quick] [--only WORD[,WORD]] [--rounds N] [--write FILE]
+        dotnet run -c Release --project bench/QwenProxy.Benchmarks -- [--quick] [--only WORD[,WORD]] [--rounds N] [--binary FILE] [--write FILE]
 
           --quick        two rounds of short measurements, to see that all runs; its figures mean little
           --only WORDS   only works whose name holds one of the words (e.g. "paced" or "JSON,MiB")
           --rounds N     rounds over all contestants (default 5)
+          --binary FILE  the program to measure; without it the native binary is built first, as it is released
           --write FILE   also put the tables between the markers of FILE, e.g. docs/performance.md
         """;
 
@@ -17,6 +18,8 @@ internal sealed record BenchmarkOptions
     public IReadOnlyList<string> Only { get; init; } = [];
 
     public string? WriteTo { get; init; }
+
+    public string? Binary { get; init; }
 
     public TimeSpan Measure { get; init; } = TimeSpan.FromSeconds(3);
 
@@ -43,6 +46,9 @@ internal sealed record BenchmarkOptions
                     break;
                 case "--rounds" when int.TryParse(value, out int rounds) && rounds > 0:
                     options = options with { Rounds = rounds };
+                    break;
+                case "--binary" when value is not null:
+                    options = options with { Binary = Path.GetFullPath(value) };
                     break;
                 case "--write" when value is not null:
                     options = options with { WriteTo = value };

@@ -29,4 +29,5 @@ if (ContestantList.WhatIsMissing() is { } missing)
     return 69;
 }
 
+ContestantList.ProxyBinary = options.Binary ?? await NativeBuild.MakeAsync();
 return await new Benchmark(options).RunAsync();

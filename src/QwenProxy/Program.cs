@@ -1,5 +1,6 @@
 using QwenProxy.Configuration;
 using QwenProxy.Console;
+using QwenProxy.Console.Installed;
 using QwenProxy.Console.Setup;
 using QwenProxy.Hosting;
 
@@ -8,6 +9,7 @@ using StopSignals stop = new();
 Terminal terminal = Terminal.FromProcess();
 AgentCommands agents = new(terminal, SourcesOf);
 LedgerCommand ledger = new(terminal, SourcesOf, TimeProvider.System);
+ProgramVersion program = ProgramVersion.OfThis();
 SignInCommands signIn = new(terminal, SourcesOf);
 CommandActions actions = new()
 {
@@ -29,6 +31,10 @@ CommandActions actions = new()
     Requests = new RequestsCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
     LedgerExport = ledger.ExportAsync,
     LedgerBackup = ledger.BackupAsync,
+    Version = new VersionCommand(terminal, program).RunAsync,
+    Completion = new CompletionCommand(terminal).RunAsync,
+    Service = new ServiceCommand(terminal, ServiceHome.OfThisPerson(program, Environment.GetEnvironmentVariable)).RunAsync,
+    Update = new UpdateCommand(terminal, program, Environment.GetEnvironmentVariable).RunAsync,
 };
 return await CommandLine.RunAsync(args, actions, terminal, stop.Token);
 

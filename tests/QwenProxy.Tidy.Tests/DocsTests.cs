@@ -55,7 +55,7 @@ public sealed partial class DocsTests
     private static IEnumerable<string> Docs() =>
         Directory.GetFiles(Repository.Root, "*.md").Select(f => Path.GetFileName(f)!).Concat(Repository.Files("docs", "*.md"));
 
-    [GeneratedRegex(@"`((?:src|tests|bench|docs|schema|\.ci)/[A-Za-z0-9_./-]+)`")]
+    [GeneratedRegex(@"`((?:src|tests|bench|docs|schema|build|packaging|\.ci|\.github)/[A-Za-z0-9_./-]+)`")]
     private static partial Regex RepositoryPath();
 
     [GeneratedRegex(@"\]\(([^)\s]+)\)")]

@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 // The official SDKs and real coding agents against the built proxy with the simulator as its upstream.
 //
-//   node tests/clients/run.mjs [--only sdks|agents] [--match TEXT] [--seconds 240] [--keep]
+//   node tests/clients/run.mjs [--binary FILE] [--only sdks|agents] [--match TEXT] [--seconds 240] [--keep]
 //
+// --binary is the program to try; without it the one that dotnet build left.
 // Exit code 1 means that a client failed, 0 that none did. What cannot be installed or no longer fits into the time is skipped, and said so.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { agents, cases, content, script } from './lib/agents.mjs';
@@ -15,10 +16,10 @@ import { install } from './lib/install.mjs';
 import { freePorts, run, scrubbed, serve } from './lib/run-process.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const binary = join(here, '../../artifacts/bin/QwenProxy/release/qwen-proxy');
 const { values: options } = parseArgs({
-  options: { only: { type: 'string' }, match: { type: 'string', default: '' }, seconds: { type: 'string', default: '240' }, keep: { type: 'boolean', default: false } },
+  options: { binary: { type: 'string', default: join(here, '../../artifacts/bin/QwenProxy/release/qwen-proxy') }, only: { type: 'string' }, match: { type: 'string', default: '' }, seconds: { type: 'string', default: '240' }, keep: { type: 'boolean', default: false } },
 });
+const binary = resolve(options.binary);
 const deadline = performance.now() + Number(options.seconds) * 1000;
 const left = () => Math.max(0, deadline - performance.now());
 const rows = [];

@@ -11,13 +11,18 @@ internal static class ContestantList
     public const string Baseline = "nginx";
     public const string Raw = "raw copy";
     public const string Proxy = "qwen-proxy";
+    public const string Jit = "qwen-proxy, JIT";
+
+    /// <summary>The program as it is released; set before anybody starts.</summary>
+    public static string ProxyBinary { get; set; } = "";
 
     public static IReadOnlyList<Contestant> All { get; } =
     [
         new(Baseline, StartNginx),
         new("haproxy", StartHaproxy),
         new(Raw, (port, upstream, _) => Child.Start(port, $"'{OwnBinary()}' raw {port} {upstream}")),
-        new(Proxy, StartProxy),
+        new(Proxy, (port, upstream, folder) => StartProxy(ProxyBinary, port, upstream, folder)),
+        new(Jit, (port, upstream, folder) => StartProxy(Path.Combine(AppContext.BaseDirectory, "qwen-proxy"), port, upstream, folder)),
     ];
 
     /// <summary>How to install what the benchmark needs; null when all is there.</summary>
@@ -92,7 +97,7 @@ internal static class ContestantList
     }
 
     /// <summary>The program as it is built, with its log line per request and every repair stage on, also the loop guard that is off by default.</summary>
-    private static Child StartProxy(int port, int upstream, string folder)
+    private static Child StartProxy(string binary, int port, int upstream, string folder)
     {
         string file = Path.Combine(folder, "qwen-proxy.json");
         File.WriteAllText(file, $$"""
@@ -105,6 +110,6 @@ internal static class ContestantList
             }
             """);
         Dictionary<string, string> environment = new() { ["HOME"] = folder, ["QWEN_HOME"] = folder };
-        return Child.Start(port, $"'{Path.Combine(AppContext.BaseDirectory, "qwen-proxy")}' serve --config '{file}'", environment);
+        return Child.Start(port, $"'{binary}' serve --config '{file}'", environment);
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using QwenProxy.Configuration;
+using QwenProxy.Console.Installed;
 
 namespace QwenProxy.Console;
 
@@ -41,6 +42,14 @@ internal sealed record CommandActions
     public Func<LedgerExportOptions, CancellationToken, Task<int>>? LedgerExport { get; init; }
 
     public Func<LedgerBackupOptions, CancellationToken, Task<int>>? LedgerBackup { get; init; }
+
+    public Func<VersionOptions, CancellationToken, Task<int>>? Version { get; init; }
+
+    public Func<CompletionOptions, CancellationToken, Task<int>>? Completion { get; init; }
+
+    public Func<ServiceOptions, CancellationToken, Task<int>>? Service { get; init; }
+
+    public Func<UpdateOptions, CancellationToken, Task<int>>? Update { get; init; }
 }
 
 internal sealed record ServeOptions(ConfigurationFlags Flags);

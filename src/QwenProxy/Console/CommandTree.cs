@@ -38,6 +38,15 @@ internal sealed partial class CommandTree
         if (actions.Usage is { } usage) AddUsage(usage);
         if (actions.Requests is { } requests) AddRequests(requests);
         if (actions is { LedgerExport: { } export, LedgerBackup: { } backup }) AddLedger(export, backup);
+        if (actions.Version is { } version)
+        {
+            AddVersion(version);
+            AddManual();
+        }
+
+        if (actions.Completion is { } completion) AddCompletion(completion);
+        if (actions.Service is { } service) AddService(service);
+        if (actions.Update is { } update) AddUpdate(update);
     }
 
     public RootCommand Root => _root;

@@ -54,7 +54,10 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
             watcher.Changed += runtime.Apply;
             watcher.Refused += runtime.Refuse;
             TellStart(logger, runtime, server.Address, loaded);
+            using ServiceNotice? notice = ServiceNotice.From(sources.Variable, TimeProvider.System);
+            notice?.Ready();
             await WaitForAsync(stop);
+            notice?.Stopping();
             terminal.Error.WriteLine($"Stopping; running requests may finish for {runtime.Snapshot.Timeouts.Drain.TotalSeconds:0} s.");
             await server.StopAsync();
         }
