@@ -111,7 +111,7 @@ internal sealed class Exchange : IDisposable
     public ProxyError EndError() =>
         _clientGone.IsCancellationRequested ? OwnErrors.ClientGone()
         : _limitReached ? OwnErrors.LifetimeLimit(_limit, IsStreaming)
-        : _drained.IsCancellationRequested ? OwnErrors.Draining(TimeSpan.FromSeconds(5))
+        : _drained.IsCancellationRequested ? OwnErrors.EndedByDrain(TimeSpan.FromSeconds(5))
         : OwnErrors.ClientGone();
 
     public void CountUpstream(int bytes) => UpstreamBytes += bytes;
