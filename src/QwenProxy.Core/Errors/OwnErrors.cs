@@ -169,6 +169,9 @@ public static class OwnErrors
         Param = param,
     };
 
+    /// <summary>400 <c>invalid_request</c>: no model is named like that, and logs, terminals and headers would stumble over it.</summary>
+    public static ProxyError ControlCharactersInModel() => InvalidRequest("The model's name holds control characters. Name a model of `qwen-proxy models`.", "model");
+
     /// <summary>401 <c>invalid_api_key</c>: the client's own key is missing or wrong.</summary>
     public static ProxyError InvalidApiKey() => new()
     {

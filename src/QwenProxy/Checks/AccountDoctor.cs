@@ -19,8 +19,6 @@ internal sealed class AccountDoctor(
     /// <summary>A sign-in may have to be refreshed first.</summary>
     public static readonly TimeSpan SignInBound = TimeSpan.FromSeconds(10);
 
-    private const int ShortestSecret = 6;
-
     /// <summary>What <see cref="Bound"/> is for this one.</summary>
     public TimeSpan Limit { get; init; } = Bound;
 
@@ -44,10 +42,6 @@ internal sealed class AccountDoctor(
 
         return new AccountReport(account, [.. findings.OrderBy(f => f.Check)]);
     }
-
-    /// <summary>What a service could repeat and nobody may see. Short header values are words, not secrets, and would black out others.</summary>
-    private static string[] SecretsOf(AccountSnapshot account, string? token) =>
-        [.. account.Headers.Select(h => h.Value).Append(token ?? "").Where(v => v.Length >= ShortestSecret)];
 
     private async Task AskAsync(AccountSnapshot account, List<Finding> findings, CancellationToken stop)
     {
@@ -82,7 +76,7 @@ internal sealed class AccountDoctor(
     {
         ModelListAnswer answer = await _call.AskAsync(baseUrl, token, account, stop);
         if (answer.Error is not { } error) return answer;
-        return answer with { Error = error with { Message = ForeignWords.Show(error.Message, SecretsOf(account, token)) } };
+        return answer with { Error = error with { Message = ForeignWords.Show(error.Message, HeldSecrets.Of(snapshot).And(token)) } };
     }
 
     private void AddSignIn(AccountSnapshot account, ModelListAnswer answer, List<Finding> findings)

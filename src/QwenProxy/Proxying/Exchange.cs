@@ -5,6 +5,7 @@ using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Repair;
 using QwenProxy.Observability;
+using QwenProxy.Upstreams;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Proxying;
@@ -21,6 +22,7 @@ internal sealed class Exchange : IDisposable
     private readonly CancellationToken _drained;
     private TimeSpan _limit;
     private bool _limitReached;
+    private volatile SecretWords _secrets;
     private byte[] _usage = [];
     private int _usageLength;
 
@@ -30,6 +32,7 @@ internal sealed class Exchange : IDisposable
         Snapshot = snapshot;
         Instruments = instruments;
         RequestId = requestId;
+        _secrets = HeldSecrets.Of(snapshot);
         Path = PrintableText.Of(http.Request.Path.Value ?? "/");
         StartedAt = Time.GetTimestamp();
         Output = new CountingWriter(http.Response.BodyWriter);
@@ -49,6 +52,9 @@ internal sealed class Exchange : IDisposable
     public TimeProvider Time => Instruments.Time;
 
     public string RequestId { get; }
+
+    /// <summary>What must not come out, in whoever's words: the configuration's secrets and the tokens this request was sent with.</summary>
+    public SecretWords Secrets => _secrets;
 
     /// <summary>Without the query, short and printable.</summary>
     public string Path { get; }
@@ -113,6 +119,12 @@ internal sealed class Exchange : IDisposable
         : _limitReached ? OwnErrors.LifetimeLimit(_limit, IsStreaming)
         : _drained.IsCancellationRequested ? OwnErrors.EndedByDrain(TimeSpan.FromSeconds(5))
         : OwnErrors.ClientGone();
+
+    /// <summary>A token goes out, which upstream may repeat. Two attempts may run side by side.</summary>
+    public void Sends(string? token)
+    {
+        lock (_end) _secrets = _secrets.And(token);
+    }
 
     public void CountUpstream(int bytes) => UpstreamBytes += bytes;
 

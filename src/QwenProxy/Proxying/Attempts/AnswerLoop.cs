@@ -44,6 +44,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, StutterPrior prior, E
                     return null;
                 }
 
+                fault = exchange.Secrets.Hide(fault);
                 route.Failed(fault);
                 if (_draft.IsCommitted)
                 {
