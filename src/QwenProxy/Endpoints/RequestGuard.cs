@@ -62,7 +62,8 @@ internal sealed partial class RequestGuard(CurrentConfiguration configuration, I
         string origin = request.Headers.Origin.ToString();
         if (origin.Length == 0)
         {
-            return request.Headers["Sec-Fetch-Site"].ToString() == "cross-site" ? OwnErrors.ForeignOrigin("") : null;
+            // What a page asks for without wanting to read it names no origin. Another port of this machine counts as the same site, and is another page.
+            return request.Headers["Sec-Fetch-Site"].ToString() is "cross-site" or "same-site" ? OwnErrors.ForeignOrigin("") : null;
         }
 
         if (OwnAddress.IsOwnOrigin(origin, request)) return null;

@@ -34,6 +34,7 @@ public sealed class GuardTests
     [InlineData("Host: localhost:PORT\r\nOrigin: http://localhost:PORT.evil.example", "403")]
     [InlineData("Host: localhost:PORT\r\nOrigin: file://", "403")]
     [InlineData("Host: 127.0.0.1:PORT\r\nSec-Fetch-Site: cross-site", "403")]
+    [InlineData("Host: 127.0.0.1:PORT\r\nSec-Fetch-Site: same-site", "403")]
     public async Task ForeignHostOrPage_IsRefusedOnEveryRouteBeforeAnythingIsAsked(string headers, string status)
     {
         await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(Answer));
