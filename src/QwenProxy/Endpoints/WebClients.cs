@@ -7,7 +7,7 @@ internal static class WebClients
 {
     /// <summary>What of an answer's head a page may read, beside what every page may.</summary>
     private const string Exposed =
-        "x-request-id, request-id, retry-after, x-upstream-request-id, x-qwen-proxy-account, x-qwen-proxy-attempts, x-qwen-proxy-model, "
+        "x-request-id, request-id, retry-after, x-upstream-request-id, x-qwen-proxy-account, x-qwen-proxy-attempts, x-qwen-proxy-model, x-qwen-proxy-repairs, "
         + "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens";
 
     /// <summary>Said with every answer to such a page, errors too. Cookies are not let in: nothing here goes by them.</summary>
