@@ -134,6 +134,10 @@ public static class OwnErrors
     public static ProxyError Draining(TimeSpan retryAfter) => Wait(
         FaultKind.Draining, FaultSource.Internal, "draining", "The proxy is stopping and takes no new requests. Try again in a moment.", retryAfter);
 
+    /// <summary>503 <c>draining</c>: the proxy stopped while it answered.</summary>
+    public static ProxyError EndedByDrain(TimeSpan retryAfter) => Wait(
+        FaultKind.Draining, FaultSource.Internal, "draining", "The proxy is stopping and ended this answer before it was finished. What was received is incomplete; ask again in a moment.", retryAfter);
+
     /// <summary>503 <c>too_many_requests</c>: more requests at once than this proxy takes.</summary>
     public static ProxyError TooManyRequests(int limit, TimeSpan retryAfter) => Wait(
         FaultKind.TooManyRequests,
@@ -165,6 +169,9 @@ public static class OwnErrors
         Param = param,
     };
 
+    /// <summary>400 <c>invalid_request</c>: no model is named like that, and logs, terminals and headers would stumble over it.</summary>
+    public static ProxyError ControlCharactersInModel() => InvalidRequest("The model's name holds control characters. Name a model of `qwen-proxy models`.", "model");
+
     /// <summary>401 <c>invalid_api_key</c>: the client's own key is missing or wrong.</summary>
     public static ProxyError InvalidApiKey() => new()
     {
@@ -174,6 +181,32 @@ public static class OwnErrors
         Code = "invalid_api_key",
         Type = KeyType,
         Message = "This proxy asks for a client key, and the one sent is missing or wrong. Send it as `Authorization: Bearer` or `x-api-key`.",
+    };
+
+    /// <summary>421 <c>foreign_host</c>: no key is asked for, and the name in <c>Host</c> is not known to be the proxy's.</summary>
+    public static ProxyError ForeignHost(string host) => new()
+    {
+        Kind = FaultKind.ClientKeyInvalid,
+        Source = FaultSource.Downstream,
+        Status = 421,
+        Code = "foreign_host",
+        Type = RequestType,
+        Message = $"The Host header names '{host}', which is not known to be this proxy, so a web page may be behind the request. "
+            + $"Use the proxy's address, set a client key, or add \"allowedHosts\": [\"{host}\"] to the configuration.",
+    };
+
+    /// <summary>403 <c>foreign_origin</c>: a web page of another origin asks.</summary>
+    /// <param name="origin">As the browser wrote it; empty when it said only that the page is of another site.</param>
+    public static ProxyError ForeignOrigin(string origin) => new()
+    {
+        Kind = FaultKind.ClientKeyInvalid,
+        Source = FaultSource.Downstream,
+        Status = 403,
+        Code = "foreign_origin",
+        Type = "permission_error",
+        Message = origin is "" or "null"
+            ? "The request comes from a web page that is not this proxy's and does not say which one it is."
+            : $"The request comes from a web page of {origin}. To let that page use the proxy, add \"allowedOrigins\": [\"{origin}\"] to the configuration.",
     };
 
     /// <summary>404 <c>model_not_found</c>: no account serves the model.</summary>

@@ -84,7 +84,7 @@ internal sealed partial class ModelDirectory(UpstreamTransport transport, Accoun
         catch (Exception failure) when (failure is HttpRequestException or IOException or JsonException or InvalidDataException or OperationCanceledException)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            LogListFailed(account.Name, failure.Message);
+            LogListFailed(account.Name, TransportFaults.Explain(failure, null, headersCame: true, snapshot.Timeouts.Connect).Message);
         }
 
         IReadOnlyList<OfferedModel> models = answer ?? cached?.Models ?? [.. ModelCatalogue.All.Select(m => WithSizes(new OfferedModel(m.Name, account.Name, default), m.Name))];

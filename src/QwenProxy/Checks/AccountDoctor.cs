@@ -20,8 +20,6 @@ internal sealed class AccountDoctor(
     /// <summary>A sign-in may have to be refreshed first.</summary>
     public static readonly TimeSpan SignInBound = TimeSpan.FromSeconds(10);
 
-    private const int ShortestSecret = 6;
-
     /// <summary>What <see cref="Bound"/> is for this one.</summary>
     public TimeSpan Limit { get; init; } = Bound;
 
@@ -46,10 +44,6 @@ internal sealed class AccountDoctor(
 
         return new AccountReport(account, [.. findings.OrderBy(f => f.Check)]);
     }
-
-    /// <summary>What a service could repeat and nobody may see. Short header values are words, not secrets, and would black out others.</summary>
-    private static string[] SecretsOf(AccountSnapshot account, string? token) =>
-        [.. account.Headers.Select(h => h.Value).Append(token ?? "").Where(v => v.Length >= ShortestSecret)];
 
     /// <summary>A file that several accounts share is checked, and its fault told, with the first of them.</summary>
     private Finding CheckFile(AccountSnapshot account, string path, string missingFix)
@@ -91,7 +85,7 @@ internal sealed class AccountDoctor(
     {
         ModelListAnswer answer = await _call.AskAsync(baseUrl, token, account, stop);
         if (answer.Error is not { } error) return answer;
-        return answer with { Error = error with { Message = ForeignWords.Show(error.Message, SecretsOf(account, token)) } };
+        return answer with { Error = error with { Message = ForeignWords.Show(error.Message, HeldSecrets.Of(snapshot).And(token)) } };
     }
 
     private void AddSignIn(AccountSnapshot account, ModelListAnswer answer, List<Finding> findings)

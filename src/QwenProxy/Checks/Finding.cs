@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Credentials;
+using QwenProxy.Core.Errors;
 
 namespace QwenProxy.Checks;
 
@@ -67,10 +68,5 @@ internal static class ForeignWords
 {
     private const int Longest = 200;
 
-    public static string Show(string text, params ReadOnlySpan<string> secrets)
-    {
-        foreach (string secret in secrets) text = text.Replace(secret, "***", StringComparison.OrdinalIgnoreCase);
-
-        return OAuthReplies.Plain(text, Longest);
-    }
+    public static string Show(string text, SecretWords? secrets = null) => OAuthReplies.Plain(secrets?.Hide(text) ?? text, Longest);
 }

@@ -12,7 +12,7 @@ namespace QwenProxy.Configuration;
 /// </summary>
 internal sealed class ConfigurationLoader
 {
-    private static readonly string[] s_listKeys = ["$schema", "accounts", "models", "clients", "quirks", "allowedOAuthHosts"];
+    private static readonly string[] s_listKeys = ["$schema", "accounts", "models", "clients", "quirks", "allowedHosts", "allowedOrigins", "allowedOAuthHosts"];
 
     private readonly LoadContext _context;
 
@@ -41,7 +41,9 @@ internal sealed class ConfigurationLoader
             Models = new ModelsReader(_context).Read(root?.Find("models")),
             Clients = clients.Read(root?.Find("clients")),
             Repair = snapshot.Repair with { DisabledQuirks = ReadQuirks(root?.Find("quirks")) },
-            AllowedOAuthHosts = ReadHosts(root?.Find("allowedOAuthHosts")),
+            AllowedHosts = ReadNames(root, "allowedHosts", "a list of host names without a port, [\"proxy.example.com\"]", HostName),
+            AllowedOrigins = ReadNames(root, "allowedOrigins", "a list of origins, [\"https://app.example.com\"]; a scheme, a host and a port if it is not the scheme's own", Origin),
+            AllowedOAuthHosts = ReadNames(root, "allowedOAuthHosts", "a list of host names, [\"portal.example.com\"]", HostName),
         };
 
         // A file that could not be read may hold keys; to say that there are none would be a guess.
@@ -127,20 +129,29 @@ internal sealed class ConfigurationLoader
         return [.. off];
     }
 
-    private ImmutableArray<string> ReadHosts(ConfigNode? node)
+    /// <param name="read">A name in the one form it is compared in; null when it is none.</param>
+    private ImmutableArray<string> ReadNames(ConfigNode? root, string key, string allowed, Func<string, string?> read)
     {
-        const string allowed = "a list of host names, [\"portal.example.com\"]";
-        if (_context.Expect(node, ConfigNodeKind.Array, "allowedOAuthHosts", allowed) is not { } list) return [];
-        List<string> hosts = [];
+        if (_context.Expect(root?.Find(key), ConfigNodeKind.Array, key, allowed) is not { } list) return [];
+        List<string> names = [];
         foreach (ConfigNode item in list.Items)
         {
             string said = item.Kind == ConfigNodeKind.Text ? $"\"{item.Text}\"" : item.KindInWords;
-            if (item.Kind == ConfigNodeKind.Text && Uri.CheckHostName(item.Text) != UriHostNameType.Unknown) hosts.Add(item.Text.ToLowerInvariant());
-            else _context.Fault(item, $"allowedOAuthHosts holds {said}; it must be {allowed}");
+            if (item.Kind == ConfigNodeKind.Text && read(item.Text) is { } name) names.Add(name);
+            else _context.Fault(item, $"{key} holds {said}; it must be {allowed}");
         }
 
-        _context.Value("allowedOAuthHosts", string.Join(", ", hosts), _context.LineOf(list));
-        return [.. hosts];
+        _context.Value(key, string.Join(", ", names), _context.LineOf(list));
+        return [.. names];
+    }
+
+    private static string? HostName(string text) => Uri.CheckHostName(text) == UriHostNameType.Unknown ? null : text.ToLowerInvariant();
+
+    /// <summary>As a browser writes it: lower case, no path, no port that goes without saying. Applications have schemes of their own.</summary>
+    private static string? Origin(string text)
+    {
+        if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? url) || url.Host.Length == 0 || url.AbsolutePath is not ("/" or "") || url.Query.Length + url.Fragment.Length + url.UserInfo.Length > 0) return null;
+        return $"{url.Scheme}://{url.Authority}".ToLowerInvariant();
     }
 
     /// <summary>An address that others can reach, without any key, would lend the accounts to the whole network.</summary>

@@ -50,6 +50,12 @@ internal sealed record ProxySnapshot
 
     public StorageSnapshot Storage { get; init; } = new();
 
+    /// <summary>Names in <c>Host</c> that are this proxy's, besides addresses, <c>localhost</c> and <see cref="Host"/>; lower case, without a port.</summary>
+    public ImmutableArray<string> AllowedHosts { get; init; } = [];
+
+    /// <summary>Origins whose web pages may use the proxy, as browsers write them.</summary>
+    public ImmutableArray<string> AllowedOrigins { get; init; } = [];
+
     /// <summary>Hosts besides Qwen's own that an OAuth reply's <c>resource_url</c> may name.</summary>
     public ImmutableArray<string> AllowedOAuthHosts { get; init; } = [];
 }

@@ -1,3 +1,4 @@
+using QwenProxy.Observability;
 using Spectre.Console;
 
 namespace QwenProxy.Console;
@@ -9,6 +10,8 @@ internal static class TablePrinter
 
     public static void Print(Terminal terminal, IReadOnlyList<string> headers, IReadOnlyList<IReadOnlyList<string>> rows)
     {
+        // Cells hold names and words of others, and a terminal obeys control characters.
+        rows = [.. rows.Select(row => row.Select(PrintableText.Plain).ToArray())];
         if (terminal.IsInteractive) Draw(terminal.Out, headers, rows);
         else Align(terminal.Out, headers, rows);
     }

@@ -7,5 +7,5 @@ internal sealed record Terminal(TextWriter Out, TextWriter Error)
     public bool IsInteractive { get; init; }
 
     public static Terminal FromProcess() =>
-        new(System.Console.Out, System.Console.Error) { IsInteractive = !System.Console.IsOutputRedirected };
+        new(System.Console.Out, new PlainWriter(System.Console.Error)) { IsInteractive = !System.Console.IsOutputRedirected };
 }

@@ -57,7 +57,8 @@ internal sealed class CredentialsFile(string path, string? fallbackPath, bool fo
     {
         string target = FinalTarget(Path);
         string folder = System.IO.Path.GetDirectoryName(target)!;
-        files.EnsureFolder(folder, folderIsOurs);
+        // A link leads out of the folder that is ours, into one that is somebody else's to open and close.
+        files.EnsureFolder(folder, folderIsOurs && folder == Folder);
         byte[] original = files.Read(target) ?? [];
         if (original.Length > 0 && CredentialsDocument.Parse(original, out _) is null) KeepAside(target, original);
         WriteWhole(target, CredentialsDocument.Merge(original, credentials));

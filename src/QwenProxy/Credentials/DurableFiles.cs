@@ -61,13 +61,14 @@ internal class DurableFiles
         if (!OperatingSystem.IsWindows()) FolderSync.Flush(Path.GetDirectoryName(to)!);
     }
 
-    // Someone may point QWEN_HOME at their home or at /tmp; closing those to others would break more than it protects.
+    // Someone may point QWEN_HOME at their home, at /tmp or by a link at a shared folder; closing those to others would break more than it protects.
     [UnsupportedOSPlatform("windows")]
     private static bool IsPrivateByNature(string folder)
     {
         UnixFileMode mode = File.GetUnixFileMode(folder);
         bool isHome = Path.TrimEndingDirectorySeparator(folder) == Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
-        return mode != OwnerOnlyFolder && !mode.HasFlag(UnixFileMode.StickyBit) && !isHome;
+        bool isElsewhere = new DirectoryInfo(folder).LinkTarget is not null;
+        return mode != OwnerOnlyFolder && !mode.HasFlag(UnixFileMode.StickyBit) && !isHome && !isElsewhere;
     }
 
     /// <summary>
@@ -75,8 +76,16 @@ internal class DurableFiles
     /// </summary>
     public virtual void EnsureFolder(string folder, bool ours)
     {
-        if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
-        else if (!Directory.Exists(folder)) Directory.CreateDirectory(folder, OwnerOnlyFolder);
+        if (OperatingSystem.IsWindows())
+        {
+            Directory.CreateDirectory(folder);
+        }
+        else if (!Directory.Exists(folder))
+        {
+            Directory.CreateDirectory(folder, OwnerOnlyFolder);
+            // A umask can take bits away, also the owner's own.
+            File.SetUnixFileMode(folder, OwnerOnlyFolder);
+        }
         else if (ours && IsPrivateByNature(folder)) File.SetUnixFileMode(folder, OwnerOnlyFolder);
     }
 }

@@ -1,6 +1,7 @@
 using System.Net.Http.Headers;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Credentials;
+using QwenProxy.Core.Errors;
 
 namespace QwenProxy.Credentials;
 
@@ -62,16 +63,7 @@ internal sealed class OAuthClient(Uri baseUrl, HttpMessageInvoker http, TimeProv
     private sealed record Reply(int Status, byte[] Body, TimeSpan? RetryAfter, string? Failure);
 
     /// <summary>A server may repeat what it was sent in its error text.</summary>
-    private static OAuthReply Quiet(OAuthReply reply, params ReadOnlySpan<string> secrets)
-    {
-        string reason = reply.Reason;
-        foreach (string secret in secrets)
-        {
-            if (secret.Length > 0) reason = reason.Replace(secret, "***", StringComparison.Ordinal);
-        }
-
-        return reply with { Reason = reason };
-    }
+    private static OAuthReply Quiet(OAuthReply reply, params string[] secrets) => reply with { Reason = new SecretWords(secrets).Hide(reply.Reason) };
 
     private async Task<Reply> SendAsync(Uri url, KeyValuePair<string, string>[] form, CancellationToken stop)
     {

@@ -7,6 +7,8 @@ namespace QwenProxy.Endpoints;
 /// <summary>What the paths lead to.</summary>
 internal sealed record Doors
 {
+    public required RequestGuard Guard { get; init; }
+
     public required RequestLifecycle Lifecycle { get; init; }
 
     public required Forwarding Forwarding { get; init; }
@@ -34,6 +36,7 @@ internal static class Routes
 
     private static Task Dispatch(HttpContext http, Doors doors)
     {
+        if (doors.Guard.Stop(http) is { } stopped) return stopped;
         string path = http.Request.Path.Value ?? "/";
         bool get = HttpMethods.IsGet(http.Request.Method);
         if (HttpMethods.IsPost(http.Request.Method))

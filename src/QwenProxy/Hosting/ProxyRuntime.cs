@@ -131,6 +131,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         OpenAIChatClient chat = new();
         return new Doors
         {
+            Guard = new RequestGuard(_configuration, Instruments),
             Lifecycle = lifecycle,
             Forwarding = new Forwarding(lifecycle, Router, Upstreams, chat),
             Models = new ModelsEndpoint(_configuration, Models, Instruments.Ids),

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -16,6 +17,8 @@ internal sealed class ProxyServer : IAsyncDisposable
 {
     /// <summary>Kestrel answers larger headers by itself with a bare 431; up to here the proxy answers, in words.</summary>
     private const int KestrelHeaderBytes = 256 * 1024;
+
+    private static readonly UTF8Encoding LenientUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: false);
 
     private readonly WebApplication _app;
 
@@ -58,6 +61,8 @@ internal sealed class ProxyServer : IAsyncDisposable
             // What the pipe to a slow client may hold before upstream is no longer read.
             kestrel.Limits.MaxResponseBufferSize = 64 * 1024;
             kestrel.AllowSynchronousIO = false;
+            // Bytes that are no UTF-8 become a mark in the text; by default they would be the end of the request.
+            kestrel.RequestHeaderEncodingSelector = static _ => LenientUtf8;
             Listen(kestrel, snapshot);
         });
         WebApplication app = builder.Build();

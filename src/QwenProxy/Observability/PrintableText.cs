@@ -3,9 +3,10 @@ namespace QwenProxy.Observability;
 /// <summary>Somebody else's words in a log line or a list: short, and without characters that a terminal would obey.</summary>
 internal static class PrintableText
 {
-    public static string Of(string text, int maxLength = 120)
-    {
-        if (text.Length > maxLength) text = text[..maxLength];
-        return text.Any(char.IsControl) ? string.Concat(text.Select(c => char.IsControl(c) ? '?' : c)) : text;
-    }
+    public static string Of(string text, int maxLength = 120) => Plain(text.Length > maxLength ? text[..maxLength] : text);
+
+    /// <summary>The same at its full length.</summary>
+    public static string Plain(string text) => text.Any(char.IsControl) ? Replace(text, char.IsControl) : text;
+
+    public static string Replace(string text, Func<char, bool> unfit) => string.Concat(text.Select(c => unfit(c) ? '?' : c));
 }

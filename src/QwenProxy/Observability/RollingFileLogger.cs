@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
+using QwenProxy.Credentials;
 
 namespace QwenProxy.Observability;
 
@@ -32,7 +33,7 @@ internal sealed class RollingFileLogger : ILoggerProvider
         _maxFileBytes = maxFileBytes;
         _open = open ?? Open;
         _queue = Channel.CreateBounded<byte[]>(new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        new DurableFiles().EnsureFolder(Path.GetDirectoryName(path)!, ours: true);
         _writing = Task.Run(WriteAsync);
     }
 

@@ -6,6 +6,7 @@ using QwenProxy.Core.Errors;
 using QwenProxy.Core.Repair;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Observability;
+using QwenProxy.Upstreams;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Proxying;
@@ -25,6 +26,7 @@ internal sealed class Exchange : IDisposable
     private List<FailedAttempt> _failures = s_none;
     private TimeSpan _limit;
     private bool _limitReached;
+    private volatile SecretWords _secrets;
     private byte[] _usage = [];
     private int _usageLength;
 
@@ -34,6 +36,7 @@ internal sealed class Exchange : IDisposable
         Snapshot = snapshot;
         Instruments = instruments;
         RequestId = requestId;
+        _secrets = HeldSecrets.Of(snapshot);
         Path = PrintableText.Of(http.Request.Path.Value ?? "/");
         StartedAt = Time.GetTimestamp();
         Output = new CountingWriter(http.Response.BodyWriter);
@@ -53,6 +56,9 @@ internal sealed class Exchange : IDisposable
     public TimeProvider Time => Instruments.Time;
 
     public string RequestId { get; }
+
+    /// <summary>What must not come out, in whoever's words: the configuration's secrets and the tokens this request was sent with.</summary>
+    public SecretWords Secrets => _secrets;
 
     /// <summary>Without the query, short and printable.</summary>
     public string Path { get; }
@@ -118,8 +124,14 @@ internal sealed class Exchange : IDisposable
     public ProxyError EndError() =>
         _clientGone.IsCancellationRequested ? OwnErrors.ClientGone()
         : _limitReached ? OwnErrors.LifetimeLimit(_limit, IsStreaming)
-        : _drained.IsCancellationRequested ? OwnErrors.Draining(TimeSpan.FromSeconds(5))
+        : _drained.IsCancellationRequested ? OwnErrors.EndedByDrain(TimeSpan.FromSeconds(5))
         : OwnErrors.ClientGone();
+
+    /// <summary>A token goes out, which upstream may repeat. Two attempts may run side by side.</summary>
+    public void Sends(string? token)
+    {
+        lock (_end) _secrets = _secrets.And(token);
+    }
 
     public void CountUpstream(int bytes) => UpstreamBytes += bytes;
 

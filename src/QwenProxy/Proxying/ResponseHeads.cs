@@ -13,7 +13,7 @@ internal static class ResponseHeads
         HttpResponse response = exchange.Http.Response;
         if (response.HasStarted) return;
         response.StatusCode = StatusCodes.Status200OK;
-        if (upstream is not null) HeaderAllowList.CopyToClient(upstream, response);
+        if (upstream is not null) HeaderAllowList.CopyToClient(upstream, response, exchange.Secrets);
         response.ContentType = "text/event-stream; charset=utf-8";
         response.Headers.CacheControl = "no-cache";
         // Asks nginx and its like not to gather the stream.
@@ -25,7 +25,7 @@ internal static class ResponseHeads
     {
         HttpResponse response = exchange.Http.Response;
         response.StatusCode = StatusCodes.Status200OK;
-        if (upstream is not null) HeaderAllowList.CopyToClient(upstream, response);
+        if (upstream is not null) HeaderAllowList.CopyToClient(upstream, response, exchange.Secrets);
         response.ContentType = "application/json";
         response.ContentLength = length;
         WriteOwn(exchange);
@@ -44,9 +44,9 @@ internal static class ResponseHeads
     public static void WriteOwn(Exchange exchange)
     {
         IHeaderDictionary headers = exchange.Http.Response.Headers;
-        if (exchange.Account is not null) headers["x-qwen-proxy-account"] = exchange.Account;
+        if (exchange.Account is not null) headers["x-qwen-proxy-account"] = HeaderText.Encode(exchange.Account);
         headers["x-qwen-proxy-attempts"] = exchange.Attempts.ToString(CultureInfo.InvariantCulture);
-        if (exchange.ServedModel is not null && exchange.ServedModel != exchange.AskedModel) headers["x-qwen-proxy-model"] = exchange.ServedModel;
-        if (exchange.Repairs.Summary is { Length: > 0 } repairs) headers["x-qwen-proxy-repairs"] = repairs;
+        if (exchange.ServedModel is not null && exchange.ServedModel != exchange.AskedModel) headers["x-qwen-proxy-model"] = HeaderText.Encode(exchange.ServedModel);
+        if (exchange.Repairs.Summary is { Length: > 0 } repairs) headers["x-qwen-proxy-repairs"] = HeaderText.Encode(repairs);
     }
 }

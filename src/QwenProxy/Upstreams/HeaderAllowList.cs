@@ -28,7 +28,7 @@ internal static class HeaderAllowList
         foreach ((string name, StringValues values) in client.Headers)
         {
             if (!ToUpstream.Contains(name) && !StartsWithAny(name, ToUpstreamPrefixes)) continue;
-            upstream.Headers.TryAddWithoutValidation(name, (IEnumerable<string?>)values);
+            foreach (string? value in values) upstream.Headers.TryAddWithoutValidation(name, HeaderText.Clean(value ?? ""));
         }
     }
 
@@ -43,24 +43,27 @@ internal static class HeaderAllowList
         }
     }
 
-    public static void CopyToClient(HttpResponseMessage upstream, HttpResponse client)
+    /// <param name="secrets">What must not come out, also when upstream repeats it.</param>
+    public static void CopyToClient(HttpResponseMessage upstream, HttpResponse client, SecretWords secrets)
     {
-        Copy(upstream.Headers, client);
-        Copy(upstream.Content.Headers, client);
-        if (upstream.Headers.TryGetValues("x-request-id", out IEnumerable<string>? ids)) client.Headers["x-upstream-request-id"] = new StringValues([.. ids]);
+        Copy(upstream.Headers, client, secrets);
+        Copy(upstream.Content.Headers, client, secrets);
+        if (upstream.Headers.NonValidated.TryGetValues("x-request-id", out HeaderStringValues ids)) client.Headers["x-upstream-request-id"] = Fit(ids, secrets);
     }
 
     /// <summary>The headers of a failed response that say something about the failure.</summary>
     public static UpstreamHeaders OfFailure(HttpResponseMessage upstream) => UpstreamHeaders.From(upstream.Headers.Concat(upstream.Content.Headers));
 
-    private static void Copy(HttpHeaders headers, HttpResponse client)
+    private static void Copy(HttpHeaders headers, HttpResponse client, SecretWords secrets)
     {
         foreach ((string name, HeaderStringValues values) in headers.NonValidated)
         {
             if (!ToClient.Contains(name) && !StartsWithAny(name, ToClientPrefixes)) continue;
-            client.Headers[name] = new StringValues([.. values]);
+            client.Headers[name] = Fit(values, secrets);
         }
     }
+
+    private static StringValues Fit(HeaderStringValues values, SecretWords secrets) => new([.. values.Select(v => HeaderText.Clean(secrets.Hide(v)))]);
 
     private static bool StartsWithAny(string name, string[] prefixes)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Text;
 using QwenProxy.Configuration;
 
 namespace QwenProxy.Upstreams;
@@ -77,6 +78,8 @@ internal sealed class UpstreamTransport : IDisposable
             // Null also takes the handler out that would make an Activity of every request; nobody listens to those.
             ActivityHeadersPropagator = null,
             ConnectTimeout = connectTimeout,
+            // A key or a header of an account's may hold any character; what its owner wrote is sent, and upstream says what it thinks of it.
+            RequestHeaderEncodingSelector = static (_, _) => Encoding.UTF8,
             EnableMultipleHttp2Connections = true,
             PooledConnectionIdleTimeout = TimeSpan.FromSeconds(settings.IdleSeconds),
             PooledConnectionLifetime = TimeSpan.FromMinutes(15),

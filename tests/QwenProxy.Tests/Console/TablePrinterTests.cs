@@ -26,6 +26,27 @@ public sealed class TablePrinterTests
         Assert.NotEqual(Print(isInteractive: false), drawn);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void ControlCharacters_DoNotReachATerminal(bool isInteractive)
+    {
+        StringWriter output = new();
+        TablePrinter.Print(new Terminal(output, TextWriter.Null) { IsInteractive = isInteractive }, ["NAME"], [["a\u001b]0;title\u0007b\nc\u009b2J"]]);
+        Assert.Contains("a?]0;title?b?c?2J", output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void WordsToAPerson_KeepLinesAndTabsOnly()
+    {
+        StringWriter output = new();
+        using PlainWriter plain = new(output);
+        plain.WriteLine("a\tb\nc\u001b[2J\u0000");
+        plain.Write('\u0007');
+        plain.WriteLine();
+        Assert.Equal($"a\tb\nc?[2J?{Environment.NewLine}?{Environment.NewLine}", output.ToString());
+    }
+
     [Fact]
     public void NoRows_LeaveTheHeader()
     {

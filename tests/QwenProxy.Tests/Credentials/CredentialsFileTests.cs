@@ -135,6 +135,27 @@ public sealed class CredentialsFileTests : IDisposable
     }
 
     [Fact]
+    public void LinkOutOfTheFolder_LeavesTheFolderItLeadsToAsItIs()
+    {
+        if (OperatingSystem.IsWindows()) return;
+        const UnixFileMode Open = (UnixFileMode)0b111_101_101;
+        string shared = Path.Combine(_world.Folder, "shared");
+        string home = Path.Combine(_world.Folder, "home", ".qwen");
+        Directory.CreateDirectory(shared);
+        Directory.CreateDirectory(home);
+        File.SetUnixFileMode(shared, Open);
+        File.WriteAllText(Path.Combine(shared, "real.json"), "{\"access_token\":\"old\"}");
+        File.CreateSymbolicLink(Path.Combine(home, "a.json"), Path.Combine(shared, "real.json"));
+        new CredentialsFile(Path.Combine(home, "a.json"), null, folderIsOurs: true, new DurableFiles(), _world.NewId).Save(Fresh);
+        Assert.Equal(Open, File.GetUnixFileMode(shared));
+        // The folder itself may be a link to one that others use as well.
+        string link = Path.Combine(_world.Folder, "link");
+        Directory.CreateSymbolicLink(link, shared);
+        new CredentialsFile(Path.Combine(link, "b.json"), null, folderIsOurs: true, new DurableFiles(), _world.NewId).Save(Fresh);
+        Assert.Equal(Open, File.GetUnixFileMode(shared));
+    }
+
+    [Fact]
     public void LeftoversOfAKilledProcess_AreRemovedAndYoungOnesSpared()
     {
         _world.SignIn();

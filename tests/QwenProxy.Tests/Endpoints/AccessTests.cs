@@ -109,7 +109,7 @@ public sealed class AccessTests
             (string Name, string Value)[] sent =
             [
                 ("User-Agent", "QwenCode/0.9 (linux; x64)"), ("Cookie", "session=1"), ("Authorization", "Bearer client"), ("x-api-key", "client"), ("api-key", "client"),
-                ("X-Forwarded-For", "10.0.0.1"), ("Forwarded", "for=10.0.0.1"), ("X-Real-IP", "10.0.0.1"), ("Origin", "http://localhost"), ("Referer", "http://localhost/x"), ("Proxy-Authorization", "Basic eA=="),
+                ("X-Forwarded-For", "10.0.0.1"), ("Forwarded", "for=10.0.0.1"), ("X-Real-IP", "10.0.0.1"), ("Referer", "http://localhost/x"), ("Proxy-Authorization", "Basic eA=="),
             ];
             foreach ((string name, string value) in sent) request.Headers.TryAddWithoutValidation(name, value);
             using HttpResponseMessage response = await proxy.Client.SendAsync(request);

@@ -30,6 +30,21 @@ public sealed class RollingFileLoggerTests : IDisposable
         Assert.Equal("""{"a":1,"b":"x\n\u0022y","c":null}""", line.RootElement.GetProperty("fields").GetRawText());
     }
 
+    /// <summary>A umask belongs to the process, so it is another one's.</summary>
+    [Theory]
+    [InlineData("000")]
+    [InlineData("022")]
+    [InlineData("277")]
+    public async Task Folder_IsTheOwnersOnlyWhateverTheUmask(string umask)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        string config = _folder.Of("config.json");
+        await File.WriteAllTextAsync(config, $$"""{ "port": 0, "storage": { "logFile": true, "dataFolder": "{{_folder.Of("data")}}" } }""");
+        using ProxyProcess proxy = ProxyProcess.Start(_folder.Path, new Dictionary<string, string>(), ["serve", "--config", config], umask);
+        await proxy.AddressAsync();
+        Assert.Equal((UnixFileMode)0b111_000_000, File.GetUnixFileMode(_folder.Of("data", "logs")));
+    }
+
     [Fact]
     public void File_IsTheOwnersOnlyAndRolls()
     {

@@ -25,9 +25,12 @@ internal sealed class ProxyProcess : IDisposable
 
     public ConcurrentQueue<string> Output { get; } = new();
 
-    public static ProxyProcess Start(string home, IReadOnlyDictionary<string, string> variables, params string[] arguments)
+    public static ProxyProcess Start(string home, IReadOnlyDictionary<string, string> variables, params string[] arguments) => Start(home, variables, arguments, umask: null);
+
+    public static ProxyProcess Start(string home, IReadOnlyDictionary<string, string> variables, string[] arguments, string? umask)
     {
-        ProcessStartInfo start = new(Path.Combine(AppContext.BaseDirectory, "qwen-proxy"), arguments)
+        string program = Path.Combine(AppContext.BaseDirectory, "qwen-proxy");
+        ProcessStartInfo start = new(umask is null ? program : "/bin/sh", umask is null ? arguments : ["-c", $"umask {umask}; exec \"$0\" \"$@\"", program, .. arguments])
         {
             RedirectStandardError = true,
             RedirectStandardOutput = true,

@@ -81,6 +81,10 @@ internal sealed class RawClient : IDisposable
 /// <param name="Fin">The connection ended in order, not by a reset.</param>
 internal sealed record RawResponse(string Head, string Body, bool IsWhole, bool Fin)
 {
+    /// <summary>Null when there is no such header.</summary>
+    public string? Header(string name) =>
+        Head.Split("\r\n").FirstOrDefault(l => l.StartsWith(name + ":", StringComparison.OrdinalIgnoreCase)) is { } line ? line[(name.Length + 1)..].Trim() : null;
+
     public static RawResponse Parse(ReadOnlySpan<byte> bytes, bool fin)
     {
         int end = bytes.IndexOf("\r\n\r\n"u8);

@@ -45,6 +45,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
                     return null;
                 }
 
+                fault = exchange.Secrets.Hide(fault);
                 route.Failed(fault);
                 if (_draft.IsCommitted)
                 {

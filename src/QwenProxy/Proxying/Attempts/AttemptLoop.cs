@@ -78,17 +78,27 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
     {
         Authorization authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
         if (authorization.Error is { } refused) return refused;
-        AttemptOutcome<T> outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
+        AttemptOutcome<T> outcome = await SendAsync(account, ask, authorization, send, cancellationToken);
         for (int recoveries = 0; recoveries < MostRecoveries && outcome.Error is { } error; recoveries++)
         {
             if (!await authorizer.RecoverAsync(account, authorization, error, again: recoveries > 0, cancellationToken)) return outcome;
             authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
             if (authorization.Error is not null) return outcome;
-            outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
+            outcome = await SendAsync(account, ask, authorization, send, cancellationToken);
         }
 
         if (outcome.Error is null) authorizer.NoteServed(account, authorization);
         return outcome;
+    }
+
+    /// <summary>6 Send. Nothing that upstream says of a failure goes further before secrets are taken out of it.</summary>
+    private async Task<AttemptOutcome<T>> SendAsync<T>(
+        AccountSnapshot account, NextStep.Ask ask, Authorization authorization, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
+        where T : class
+    {
+        exchange.Sends(authorization.Token);
+        AttemptOutcome<T> outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
+        return outcome.Error is { } error ? exchange.Secrets.Hide(error) : outcome;
     }
 
     private async Task<bool> DelayAsync(TimeSpan delay)

@@ -24,6 +24,7 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         exchange.IsStreaming = stream;
         exchange.LimitLifetime(stream ? exchange.Snapshot.Timeouts.Streaming : exchange.Snapshot.Timeouts.Request);
         exchange.AskedModel = model.IsEmpty ? "" : Plain(model.In(exchange.Body.Span));
+        if (exchange.AskedModel.Any(char.IsControl)) return OwnErrors.ControlCharactersInModel();
         using RouteSession route = router.Open(exchange, exchange.AskedModel, exchange.Body.Memory, default);
         // Not hedged: what a forwarded request does at an upstream is not known here, so it is done at one at a time.
         await using AttemptLoop attempts = new(upstreams.Authorizer, exchange, route);
@@ -73,10 +74,10 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
             // The model's name is the one thing that may differ, and only where an alias or an account's name was asked for.
             JsonSplice splice = new();
             if (!model.IsEmpty && target.Ask.Model != exchange.AskedModel) splice.Replace(model, JsonText.Quote(target.Ask.Model));
-            request.Content = new SplicedContent(exchange.Body.Memory, splice, client.ContentType);
+            request.Content = new SplicedContent(exchange.Body.Memory, splice, client.ContentType is { } type ? HeaderText.Clean(type) : null);
         }
 
-        if (client.Headers.Accept.Count > 0) request.Headers.TryAddWithoutValidation("Accept", (IEnumerable<string?>)client.Headers.Accept);
+        if (client.Headers.Accept.Count > 0) request.Headers.TryAddWithoutValidation("Accept", HeaderText.Clean(client.Headers.Accept.ToString()));
         HeaderAllowList.CopyToUpstream(client, request);
         HeaderAllowList.ApplyAccount(target.Account, request, target.Token);
         return await HeadAsync(exchange, request);
@@ -114,9 +115,9 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         HttpResponseMessage upstream = answer.Response;
         HttpResponse client = exchange.Http.Response;
         client.StatusCode = (int)upstream.StatusCode;
-        HeaderAllowList.CopyToClient(upstream, client);
-        if (upstream.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type)) client.ContentType = type.ToString();
-        if (upstream.Content.Headers.NonValidated.TryGetValues("Content-Encoding", out var encoding)) client.Headers.ContentEncoding = encoding.ToString();
+        HeaderAllowList.CopyToClient(upstream, client, exchange.Secrets);
+        if (upstream.Content.Headers.NonValidated.TryGetValues("Content-Type", out var type)) client.ContentType = HeaderText.Clean(exchange.Secrets.Hide(type.ToString()));
+        if (upstream.Content.Headers.NonValidated.TryGetValues("Content-Encoding", out var encoding)) client.Headers.ContentEncoding = HeaderText.Clean(exchange.Secrets.Hide(encoding.ToString()));
         client.ContentLength = upstream.Content.Headers.ContentLength;
         ResponseHeads.WriteOwn(exchange);
         exchange.FirstByteAt = exchange.Time.GetTimestamp();

@@ -101,9 +101,10 @@ internal sealed class RequestLifecycle(
         foreach (string note in incoming.Notes)
         {
             instruments.Metrics.TranslationNoted(note);
-            RequestLog.Translated(instruments.Logger, exchange.RequestId, note);
+            RequestLog.Translated(instruments.Logger, exchange.RequestId, PrintableText.Of(note));
         }
 
+        if (incoming.Chat.Model.Any(char.IsControl)) return OwnErrors.ControlCharactersInModel();
         exchange.IsStreaming = incoming.Stream;
         exchange.AskedModel = incoming.Chat.Model;
         TimeoutsSnapshot timeouts = exchange.Snapshot.Timeouts;
