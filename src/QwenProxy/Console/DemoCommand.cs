@@ -6,8 +6,6 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Hosting;
-using QwenProxy.Observability;
-using QwenProxy.Proxying.Settlement;
 using QwenProxy.Simulator;
 using QwenProxy.Simulator.Scenarios;
 
@@ -65,7 +63,7 @@ internal sealed class DemoCommand(Terminal terminal)
             return ExitCodes.Failed;
         }
 
-        await TellRepairsAsync(server.Runtime.Requests, stop);
+        await TellRepairsAsync(server.Address, stop);
         if (once) return ExitCodes.Done;
         string body = """{"model":"qwen3.7-plus","stream":true,"messages":[{"role":"user","content":"hi"}]}""";
         terminal.Error.WriteLine($"Try it: curl -N {new Uri(server.Address, "v1/chat/completions")} -H 'content-type: application/json' -d '{body}'");
@@ -75,15 +73,27 @@ internal sealed class DemoCommand(Terminal terminal)
         return ExitCodes.Done;
     }
 
-    private async Task TellRepairsAsync(RequestBook book, CancellationToken stop)
+    private async Task TellRepairsAsync(Uri proxy, CancellationToken stop)
     {
+        using HttpClient client = new() { BaseAddress = proxy };
+        JsonElement[] recent = [];
         // A request settles a moment after the client has read its end.
         long begin = TimeProvider.System.GetTimestamp();
-        while (book.Recent().IsEmpty && TimeProvider.System.GetElapsedTime(begin) < TimeSpan.FromSeconds(2)) await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, stop);
-        RepairCount[] repairs = [.. book.Recent().Take(1).SelectMany(r => r.Repairs)];
-        terminal.Error.WriteLine(repairs.Length == 0
-            ? "Nothing had to be repaired."
-            : "Repaired by " + string.Join(", ", repairs.Select(r => $"{r.Stage} {r.Rule} ({r.Action.ToString().ToLowerInvariant()} {r.Count} {(r.Count == 1 ? "time" : "times")})")) + "; docs/stream-repair.md names the rules.");
+        while (recent.Length == 0 && TimeProvider.System.GetElapsedTime(begin) < TimeSpan.FromSeconds(5))
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, stop);
+            using JsonDocument requests = JsonDocument.Parse(await client.GetStringAsync(new Uri("/admin/requests", UriKind.Relative), stop));
+            recent = [.. requests.RootElement.GetProperty("recent").EnumerateArray().Select(r => r.Clone())];
+        }
+
+        string[] repairs = [.. recent.Take(1).SelectMany(r => r.GetProperty("repairs").EnumerateArray()).Select(Words)];
+        terminal.Error.WriteLine(repairs.Length == 0 ? "Nothing had to be repaired." : $"Repaired by {string.Join(", ", repairs)}; docs/stream-repair.md names the rules.");
+    }
+
+    private static string Words(JsonElement repair)
+    {
+        int count = repair.GetProperty("count").GetInt32();
+        return $"{repair.GetProperty("stage").GetString()} {repair.GetProperty("rule").GetString()} ({repair.GetProperty("action").GetString()} {count} {(count == 1 ? "time" : "times")})";
     }
 
     /// <summary>Streams one answer to stdout as it comes. True when it ended with the end mark.</summary>

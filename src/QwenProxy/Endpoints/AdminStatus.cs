@@ -8,12 +8,11 @@ using QwenProxy.Credentials;
 using QwenProxy.Ledger;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Lifecycle;
-using QwenProxy.Upstreams;
 
 namespace QwenProxy.Endpoints;
 
 /// <summary>What <c>/admin/status</c> answers, also for a command that asks no running proxy.</summary>
-internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness readiness, DrainState drain, Router router, AccountStates states, AccountAuthorizer authorizer, LedgerWriter? ledger, TimeProvider time)
+internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness readiness, DrainState drain, Router router, AccountStates states, LedgerWriter? ledger, TimeProvider time)
 {
     private readonly DateTimeOffset _startedAt = time.GetUtcNow();
 
@@ -52,7 +51,7 @@ internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness 
 
     private void WriteAccount(Utf8JsonWriter json, AccountSnapshot account, AccountState state, PoolRecord pool, DateTimeOffset now)
     {
-        CredentialState? signIn = authorizer.StateOf(account);
+        CredentialState? signIn = states.SignInStateOf(account);
         json.WriteStartObject();
         json.WriteString("name", account.Name);
         json.WriteString("kind", account.Kind == AccountKind.QwenOAuth ? "qwen-oauth" : "api-key");

@@ -50,7 +50,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         }
 
         Readiness = new Readiness(_configuration, Drain, States);
-        Status = new AdminStatus(_configuration, Readiness, Drain, Router, States, authorizer, Ledger, time);
+        Status = new AdminStatus(_configuration, Readiness, Drain, Router, States, Ledger, time);
         Doors = NewDoors();
     }
 

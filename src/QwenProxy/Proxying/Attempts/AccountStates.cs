@@ -16,6 +16,9 @@ internal sealed class AccountStates(Router router, AccountAuthorizer authorizer,
         return [.. router.Table.Accounts.Select(a => KeyValuePair.Create(a, AccountState.Of(a, SignInOf(a), pool, now, time.LocalTimeZone)))];
     }
 
+    /// <summary>The file, address and end of an OAuth account's sign-in; null for others.</summary>
+    public CredentialState? SignInStateOf(AccountSnapshot account) => authorizer.StateOf(account);
+
     private AccountSignIn? SignInOf(AccountSnapshot account)
     {
         if (account.Kind != AccountKind.QwenOAuth) return null;
