@@ -163,7 +163,16 @@ public sealed class AdminReportTests
         Assert.Equal(now.AddMinutes(-1).ToLocalTime().ToString("yyyy-MM-dd HH:00", CultureInfo.InvariantCulture), Assert.Single(day.GetProperty("usage").EnumerateArray()).GetProperty("hour").GetString());
         JsonElement week = await GetAsync(proxy, "/admin/usage?since=7d&by=day");
         Assert.Equal([1000, 23], week.GetProperty("usage").EnumerateArray().Select(l => l.GetProperty("inputTokens").GetInt64()));
+    }
+
+    [Fact]
+    public async Task Usage_OfADamagedLedger_Is500InWords()
+    {
+        using ConfigFolder folder = new();
+        string data = Path.Combine(folder.Work, "data");
+        Directory.CreateDirectory(data);
         File.WriteAllText(Path.Combine(data, LedgerFile.Name), new string('x', 5000));
+        await using RunningProxy proxy = await RunningProxy.StartAsync(new Uri("http://127.0.0.1:9/v1"), s => s with { Storage = new StorageSnapshot { DataFolder = data } });
         using HttpResponseMessage damaged = await proxy.Client.GetAsync("/admin/usage");
         Assert.Equal(HttpStatusCode.InternalServerError, damaged.StatusCode);
         Assert.Contains("The ledger cannot be read", await damaged.Content.ReadAsStringAsync(), StringComparison.Ordinal);

@@ -168,7 +168,8 @@ public sealed class StateStoreTests : IDisposable
         await using RunningProxy proxy = await StartAsync(new Uri("http://127.0.0.1:9/v1"), failures: 3);
         using (HttpResponseMessage failed = await proxy.PostAsync(Request)) Assert.Equal(HttpStatusCode.BadGateway, failed.StatusCode);
         DateTimeOffset now = proxy.Runtime.Instruments.Time.GetUtcNow();
-        Assert.Equal(BreakerState.Closed, Assert.Single(proxy.Runtime.Router.Pool.Export(now).Breakers).State);
+        // Of a name that nobody has served yet nothing is shown until its breaker opens.
+        Assert.Empty(proxy.Runtime.Router.Pool.Export(now).Breakers);
         proxy.Runtime.Apply(proxy.Runtime.Snapshot with { Breaker = new BreakerSnapshot(2, 3600) });
         using (HttpResponseMessage failed = await proxy.PostAsync(Request)) Assert.Equal(HttpStatusCode.BadGateway, failed.StatusCode);
         BreakerRecord breaker = Assert.Single(proxy.Runtime.Router.Pool.Export(now).Breakers);
