@@ -27,7 +27,7 @@ writeFileSync(configFile, `{
   "port": ${proxyPort},
   "accounts": [{ "name": "sim", "baseUrl": "${upstream}", "apiKey": "k" }],
   "storage": { "dataFolder": "${join(home, 'data')}", "logFile": true },
-}`);
+}`, { mode: 0o600 });
 const env = scrubbed(home, { QWEN_PROXY_CONFIG: configFile, QWEN_HOME: join(home, '.qwen'), QWEN_OAUTH_BASE_URL: `http://127.0.0.1:${upstreamPort}` });
 
 /** Runs a command line and checks its exit code. */
