@@ -10,6 +10,8 @@ Terminal terminal = Terminal.FromProcess();
 AgentCommands agents = new(terminal, SourcesOf);
 LedgerCommand ledger = new(terminal, SourcesOf, TimeProvider.System);
 ProgramVersion program = ProgramVersion.OfThis();
+KeysCommand keys = new(terminal, SourcesOf, TimeProvider.System);
+KeysReport keysReport = new(terminal, SourcesOf, TimeProvider.System);
 SignInCommands signIn = new(terminal, SourcesOf);
 CommandActions actions = new()
 {
@@ -35,6 +37,7 @@ CommandActions actions = new()
     Completion = new CompletionCommand(terminal).RunAsync,
     Service = new ServiceCommand(terminal, ServiceHome.OfThisPerson(program, Environment.GetEnvironmentVariable)).RunAsync,
     Update = new UpdateCommand(terminal, program, Environment.GetEnvironmentVariable).RunAsync,
+    Keys = new KeyActions(keys.AddAsync, keys.RotateAsync, keys.RevokeAsync, keysReport.ListAsync, keysReport.UsageAsync),
 };
 return await CommandLine.RunAsync(args, actions, terminal, stop.Token);
 

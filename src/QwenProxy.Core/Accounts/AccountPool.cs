@@ -29,7 +29,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Account, string Model), CircuitBreaker> _breakers = [];
-    private readonly Dictionary<string, int> _loads = [];
+    private readonly AccountSlots _slots = new();
     private readonly HashSet<string> _isolated = [];
     private readonly Cooldowns _cooldowns = new();
     private readonly HashSet<string> _served = new(StringComparer.Ordinal);
@@ -38,7 +38,11 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
     public int LeasesOut { get; private set; }
 
     /// <summary>The candidates of each model in the order to ask: by priority, then by affinity, else by load.</summary>
-    public IReadOnlyList<ModelRoute> View(RoutePlan plan, ulong? affinity, DateTimeOffset now)
+    /// <param name="plan">Whom there is.</param>
+    /// <param name="affinity">What keeps a conversation at one account; null for none.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="held">An account of which the asking request holds a slot: for it, it is not full.</param>
+    public IReadOnlyList<ModelRoute> View(RoutePlan plan, ulong? affinity, DateTimeOffset now, string? held = null)
     {
         lock (_gate)
         {
@@ -46,7 +50,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
             for (int i = 0; i < routes.Length; i++)
             {
                 ModelAccounts model = plan.Models[i];
-                Candidate[] candidates = [.. Order(model.Accounts, affinity).Select(a => Look(a.Name, model.Model, now))];
+                Candidate[] candidates = [.. Order(model.Accounts, affinity).Select(a => WithSlots(Look(a.Name, model.Model, now), held))];
                 routes[i] = new ModelRoute(model.Model, candidates);
             }
 
@@ -55,19 +59,28 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
     }
 
     /// <summary>
-    /// Takes a lease; false when, since the view was made, the breaker opened, another request took its one probe, or upstream named a time
-    /// before which it will not answer.
+    /// Takes a lease; false when, since the view was made, the breaker opened, another request took its one probe or the last slot, or upstream named a
+    /// time before which it will not answer.
     /// </summary>
-    public bool TryLease(string account, string model, DateTimeOffset now, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Lease? lease)
+    /// <param name="account">Whom to ask.</param>
+    /// <param name="model">For which model.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="lease">To be settled once.</param>
+    /// <param name="holdsSlot">The request was granted a slot of this account (<see cref="TryWait"/>), which is used or given back here.</param>
+    public bool TryLease(string account, string model, DateTimeOffset now, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Lease? lease, bool holdsSlot = false)
     {
         lock (_gate)
         {
             lease = null;
             bool isProbe = false;
-            if (_isolated.Contains(account)) return false;
-            if (_cooldowns.Find(account, model, now + TimerSlack) is { Hard: true }) return false;
-            if (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker) && !breaker.TryEnter(now, out isProbe)) return false;
-            _loads[account] = _loads.GetValueOrDefault(account) + 1;
+            bool isFree = !_isolated.Contains(account) && (holdsSlot || !_slots.IsFull(account)) && _cooldowns.Find(account, model, now + TimerSlack) is not { Hard: true };
+            if (!isFree || (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker) && !breaker.TryEnter(now, out isProbe)))
+            {
+                if (holdsSlot) _slots.Free(account);
+                return false;
+            }
+
+            if (!holdsSlot) _slots.Take(account);
             LeasesOut++;
             lease = new Lease(this, account, model, isProbe);
             return true;
@@ -76,7 +89,46 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
 
     public int LoadOf(string account)
     {
-        lock (_gate) return _loads.GetValueOrDefault(account);
+        lock (_gate) return _slots.TakenOf(account);
+    }
+
+    /// <summary>Requests that wait for a slot.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_gate) return _slots.Queue.Count;
+        }
+    }
+
+    /// <summary>Takes over how many requests each account may run at once, and how many may wait.</summary>
+    public void ConfigureSlots(IEnumerable<AccountSnapshot> accounts, int queueLength)
+    {
+        lock (_gate) _slots.Configure(accounts, queueLength);
+    }
+
+    /// <summary>Waits for a slot of one of the accounts it accepts; one that is free by now is granted at once. False when the queue is full.</summary>
+    public bool TryWait(ISlotWaiter waiter, IEnumerable<string> accounts)
+    {
+        lock (_gate)
+        {
+            if (accounts.FirstOrDefault(a => !_slots.IsFull(a)) is not { } free) return _slots.Queue.TryAdd(waiter);
+            _slots.Take(free);
+            waiter.Grant(free);
+            return true;
+        }
+    }
+
+    /// <summary>Waits no more. False when it was granted a slot or sent away meanwhile.</summary>
+    public bool StopWaiting(ISlotWaiter waiter)
+    {
+        lock (_gate) return _slots.Queue.Remove(waiter);
+    }
+
+    /// <summary>Gives back a slot that was granted and not used.</summary>
+    public void ReturnSlot(string account)
+    {
+        lock (_gate) _slots.Free(account);
     }
 
     /// <summary>Switches an account off until <see cref="Reset"/>.</summary>
@@ -184,9 +236,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
     private void GiveBack(Lease lease)
     {
         LeasesOut--;
-        int load = _loads[lease.Account] - 1;
-        if (load == 0) _loads.Remove(lease.Account);
-        else _loads[lease.Account] = load;
+        _slots.Free(lease.Account);
     }
 
     /// <summary>Null at the bound: a route that cannot be watched is still served.</summary>
@@ -222,12 +272,19 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
         return new Candidate(account, model, state, cooldown.Hard ? cooldown.Until : cooldown.ReadyAt, cooldown.ToError(now));
     }
 
+    /// <summary>An account that could be asked, but runs all that it may.</summary>
+    private Candidate WithSlots(Candidate candidate, string? held)
+    {
+        bool isFull = candidate.State is CandidateState.Ready or CandidateState.Last && candidate.Account != held && _slots.IsFull(candidate.Account);
+        return isFull ? candidate with { State = CandidateState.Full } : candidate;
+    }
+
     private IEnumerable<AccountSnapshot> Order(ImmutableArray<AccountSnapshot> accounts, ulong? affinity)
     {
         if (accounts.Length < 2) return accounts;
         IOrderedEnumerable<AccountSnapshot> byPriority = accounts.OrderBy(a => a.Priority);
         return affinity is { } key
             ? byPriority.ThenByDescending(a => AffinityKey.Score(key, a.Name))
-            : byPriority.ThenBy(a => _loads.GetValueOrDefault(a.Name));
+            : byPriority.ThenBy(a => _slots.TakenOf(a.Name));
     }
 }

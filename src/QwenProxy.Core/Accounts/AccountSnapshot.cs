@@ -39,6 +39,9 @@ public sealed record AccountSnapshot
     /// <summary>Lower numbers are used first; equal numbers share load.</summary>
     public int Priority { get; init; }
 
+    /// <summary>Requests that may run at once; further ones wait. Null for any number.</summary>
+    public int? MaxConcurrent { get; init; }
+
     /// <summary>Requests go to the upstream in the client's own dialect where it speaks it. False: always translated, repaired and resumed.</summary>
     public bool Native { get; init; } = true;
 

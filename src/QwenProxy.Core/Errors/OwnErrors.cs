@@ -5,7 +5,7 @@ namespace QwenProxy.Core.Errors;
 /// <summary>
 /// The proxy's own failures, one factory per stable code of docs/errors.md. Each message says what happened, whose fault it is and what to do.
 /// </summary>
-public static class OwnErrors
+public static partial class OwnErrors
 {
     private const string ServerType = "server_error";
     private const string RequestType = "invalid_request_error";

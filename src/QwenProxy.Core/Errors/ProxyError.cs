@@ -50,7 +50,10 @@ public enum FaultKind
     AccountsCooling,
     Draining,
     TooManyRequests,
+    QueueFull,
     ClientKeyInvalid,
+    ClientLimited,
+    ModelNotAllowed,
     ClientGone,
     Internal,
 }

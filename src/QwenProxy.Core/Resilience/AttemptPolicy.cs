@@ -25,11 +25,14 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         for (int i = start; i < routes.Count; i++)
         {
             if (i > start && rule is { OtherModel: false }) break;
-            Pick? pick = PickOn(history, routes, i, i == start ? rule : null, now);
+            ErrorRule? here = i == start ? rule : null;
+            Pick? pick = PickOn(history, routes, i, here, now);
+            if (pick is { Delay.Ticks: 0 } ready) return Ask(history, routes, i, ready);
+            if (FullOn(history, routes[i], here) is { Count: > 0 } full) return new NextStep.AwaitSlot(full);
             if (pick is { } found) return Ask(history, routes, i, found);
         }
 
-        if (last is null && LastResort(routes) is { } banned) return Ask(history, routes, banned.Index, new Pick(banned.Candidate, TimeSpan.Zero));
+        if (last is null && LastResort(routes) is { } banned) return banned.Candidate.State == CandidateState.Full ? new NextStep.AwaitSlot([banned.Candidate.Account]) : Ask(history, routes, banned.Index, new Pick(banned.Candidate, TimeSpan.Zero));
         return new NextStep.GiveUp(FinalError(history, routes, now));
     }
 
@@ -81,6 +84,15 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         }
 
         return waiting;
+    }
+
+    /// <summary>The accounts that could be asked for this model now if they had a free slot. Waiting for one beats a fallback model, which is for what fails.</summary>
+    private List<string> FullOn(AttemptHistory history, ModelRoute route, ErrorRule? rule)
+    {
+        if (rule is { Here: false, Elsewhere: false } || history.CountOn(route.Model) >= limits.MaxAttempts) return [];
+        return [.. route.Candidates.Where(c => c.State == CandidateState.Full && !c.IsBanned && !history.Refused(c.Account, c.Model) && MayAgain(c)).Select(c => c.Account)];
+
+        bool MayAgain(Candidate c) => history.CountOn(c.Account, c.Model) == 0 || ErrorPolicy.For(history.LastOf(c.Account, c.Model)!.Kind).Here;
     }
 
     /// <summary>How long until this account may be asked (again); null for never within this request.</summary>
@@ -143,7 +155,7 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         {
             foreach (Candidate candidate in routes[i].Candidates)
             {
-                if (candidate.State == CandidateState.Last) return (i, candidate);
+                if (candidate.State is CandidateState.Last or CandidateState.Full) return (i, candidate);
             }
         }
 

@@ -16,6 +16,9 @@ public enum CandidateState
     /// <summary>The breaker is open, or its one probe is under way.</summary>
     BreakerOpen,
 
+    /// <summary>Would be ready, or asked last, but runs as many requests as it may.</summary>
+    Full,
+
     /// <summary>Switched off by command.</summary>
     Isolated,
 }
@@ -29,7 +32,7 @@ public enum CandidateState
 public sealed record Candidate(string Account, string Model, CandidateState State, DateTimeOffset? ReadyAt = null, ProxyError? Reason = null)
 {
     /// <summary>Held back because the account said no for good (key, quota, bill), not because it is busy.</summary>
-    public bool IsBanned => State == CandidateState.Last && Reason is not null && ErrorPolicy.For(Reason.Kind).Bans;
+    public bool IsBanned => State is CandidateState.Last or CandidateState.Full && Reason is not null && ErrorPolicy.For(Reason.Kind).Bans;
 
     /// <summary>A limit that named no time was met so lately that asking now would only meet it again; null when that is no question.</summary>
     public DateTimeOffset? LimitedUntil =>

@@ -87,7 +87,10 @@ public static class ErrorPolicy
         new(FaultKind.AccountsCooling, No, No, No, CooldownScope.None, None),
         new(FaultKind.Draining, No, No, No, CooldownScope.None, None),
         new(FaultKind.TooManyRequests, No, No, No, CooldownScope.None, None),
+        new(FaultKind.QueueFull, No, No, No, CooldownScope.None, None),
         new(FaultKind.ClientKeyInvalid, No, No, No, CooldownScope.None, None),
+        new(FaultKind.ClientLimited, No, No, No, CooldownScope.None, None),
+        new(FaultKind.ModelNotAllowed, No, No, No, CooldownScope.None, None),
         new(FaultKind.ClientGone, No, No, No, CooldownScope.None, None),
         new(FaultKind.Internal, No, No, No, CooldownScope.None, None),
     ];

@@ -16,6 +16,9 @@ public abstract record NextStep
     /// <param name="AnotherCouldServe">Somebody else is left to go to: decides the first-token deadline.</param>
     public sealed record Ask(string Account, string Model, TimeSpan Delay, bool AnotherCouldServe) : NextStep;
 
+    /// <summary>Wait until one of these accounts has a free slot, then decide anew.</summary>
+    public sealed record AwaitSlot(IReadOnlyList<string> Accounts) : NextStep;
+
     /// <summary>Tell the client.</summary>
     public sealed record GiveUp(ProxyError Error) : NextStep;
 }

@@ -8,13 +8,14 @@ namespace QwenProxy.Configuration;
 internal sealed class AccountReader(LoadContext context, string qwenHome)
 {
     public static readonly string[] Keys =
-        ["name", "kind", "baseUrl", "apiKey", "credentials", "profile", "models", "priority", "headers", "native", "disabled"];
+        ["name", "kind", "baseUrl", "apiKey", "credentials", "profile", "models", "priority", "maxConcurrent", "headers", "native", "disabled"];
 
     /// <summary>Headers that frame the message or name its addressee; a wrong one would break the request or lead it astray.</summary>
     private static readonly string[] s_refusedHeaders =
         ["host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect"];
 
-    private readonly ValueRule<int> _priority = ValueRules.Integer(-1000, 1000);
+    private static readonly ValueRule<int> s_priority = ValueRules.Integer(-1000, 1000);
+    private static readonly ValueRule<int> s_maxConcurrent = ValueRules.Integer(1, 1_000_000);
 
     private readonly Dictionary<string, int> _lineOfName = new(StringComparer.OrdinalIgnoreCase);
 
@@ -42,8 +43,9 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
         AccountKind kind = ReadKind(node.Find("kind"), path);
         Uri? baseUrl = ReadUrl(node.Find("baseUrl"), path + ".baseUrl");
         UpstreamProfile? profile = ReadProfile(node.Find("profile"), path + ".profile");
-        ImmutableArray<string> models = ReadModels(node.Find("models"), path + ".models");
-        int priority = ReadPriority(node.Find("priority"), path + ".priority");
+        ImmutableArray<string> models = ListReader.ReadModels(context, node.Find("models"), path + ".models");
+        int priority = context.Number(node.Find("priority"), path + ".priority", s_priority) ?? 0;
+        int? maxConcurrent = context.Number(node.Find("maxConcurrent"), path + ".maxConcurrent", s_maxConcurrent);
         ImmutableArray<KeyValuePair<string, string>> headers = ReadHeaders(node.Find("headers"), path + ".headers");
         bool native = node.Find("native") is not { } written || ReadBoolean(written, path + ".native");
         Secret? key = kind == AccountKind.ApiKey ? SecretReader.FromNode(context, node.Find("apiKey"), path + ".apiKey") : null;
@@ -63,6 +65,7 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
             CredentialsPath = credentials,
             Models = models,
             Priority = priority,
+            MaxConcurrent = maxConcurrent,
             Headers = headers,
             Native = native,
         };
@@ -135,34 +138,6 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
         UpstreamProfile? profile = Profiles.ByName(text.Text);
         if (profile is null) context.Fault(text, $"{path} is \"{text.Text}\", which is no profile. {Spelling.Suggest(text.Text, names)}");
         return profile;
-    }
-
-    private ImmutableArray<string> ReadModels(ConfigNode? node, string path)
-    {
-        const string allowed = "a list of model names, [\"qwen3.7-plus\"]";
-        if (context.Expect(node, ConfigNodeKind.Array, path, allowed) is not { } list) return [];
-        List<string> models = [];
-        foreach (ConfigNode item in list.Items)
-        {
-            if (item.Kind == ConfigNodeKind.Text && item.Text.Length > 0) models.Add(item.Text);
-            else context.Fault(item, $"{path} holds {(item.Kind == ConfigNodeKind.Text ? "an empty name" : item.KindInWords)}; it must be {allowed}");
-        }
-
-        context.Value(path, string.Join(", ", models), context.LineOf(list));
-        return [.. models];
-    }
-
-    private int ReadPriority(ConfigNode? node, string path)
-    {
-        if (node is null) return 0;
-        if (node.Kind != ConfigNodeKind.Number || !_priority.Read(node.Text, out int priority))
-        {
-            context.Fault(node, $"{path} is {(node.Kind == ConfigNodeKind.Number ? node.Text : node.KindInWords)}; it must be {_priority.Allowed}");
-            return 0;
-        }
-
-        context.Value(path, node.Text, context.LineOf(node));
-        return priority;
     }
 
     private ImmutableArray<KeyValuePair<string, string>> ReadHeaders(ConfigNode? node, string path)

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Clients;
 
 namespace QwenProxy.Configuration;
 
@@ -8,7 +9,7 @@ internal sealed class ClientReader(LoadContext context)
 {
     public const string Variable = "QWEN_PROXY_KEYS";
 
-    public static readonly string[] Keys = ["name", "key", "admin"];
+    public static readonly string[] Keys = ["name", "key", "admin", "models", "expires", "requestsPerMinute", "concurrent", "tokensPerDay", "usdPerMonth", "priority"];
 
     private readonly List<ClientSnapshot> _clients = [];
 
@@ -32,7 +33,7 @@ internal sealed class ClientReader(LoadContext context)
         string path = $"clients[{index}]";
         if (context.Expect(node, ConfigNodeKind.Object, path, "an object, { \"name\": …, \"key\": … }") is null) return;
         context.CheckKeys(node, " in " + path, Keys);
-        foreach (string needed in Keys.Where(k => k != "admin" && node.Find(k) is null))
+        foreach (string needed in ((string[])["name", "key"]).Where(k => node.Find(k) is null))
             context.Fault(node, $"{path} has no {needed}; a client needs a name and a key");
         string? name = context.Expect(node.Find("name"), ConfigNodeKind.Text, path + ".name", "a name")?.Text;
         if (name is not null && !AccountReader.IsName(name))
@@ -40,8 +41,30 @@ internal sealed class ClientReader(LoadContext context)
         bool isAdmin = context.Expect(node.Find("admin"), ConfigNodeKind.Boolean, path + ".admin", "true or false") is { Text: "true" };
         Secret? key = SecretReader.FromNode(context, node.Find("key"), name is null ? path + ".key" : $"clients.{name}.key");
         if (isAdmin) context.Value($"clients.{name}.admin", "true", context.LineOf(node.Find("admin")!));
+        ClientLimits limits = ReadLimits(node, name is null ? path : "clients." + name);
         if (name is not null && key is not null)
-            Add(new ClientSnapshot(name, key, isAdmin), $"{context.File}:{node.Position.Line}:{node.Position.Column}");
+            Add(new ClientSnapshot(name, key, isAdmin) { Limits = limits }, $"{context.File}:{node.Position.Line}:{node.Position.Column}");
+    }
+
+    private ClientLimits ReadLimits(ConfigNode node, string path) => new()
+    {
+        Models = ListReader.ReadModels(context, node.Find("models"), path + ".models"),
+        Expires = ReadExpiry(node.Find("expires"), path + ".expires"),
+        RequestsPerMinute = context.Number(node.Find("requestsPerMinute"), path + ".requestsPerMinute", LimitRules.RequestsPerMinute),
+        Concurrent = context.Number(node.Find("concurrent"), path + ".concurrent", LimitRules.Concurrent),
+        TokensPerDay = context.Number(node.Find("tokensPerDay"), path + ".tokensPerDay", LimitRules.TokensPerDay),
+        UsdPerMonth = context.Number(node.Find("usdPerMonth"), path + ".usdPerMonth", LimitRules.UsdPerMonth),
+        Priority = context.Number(node.Find("priority"), path + ".priority", LimitRules.Priority) ?? 0,
+    };
+
+    /// <summary>A moment, not a span: a file has no now from which to count.</summary>
+    private DateTimeOffset? ReadExpiry(ConfigNode? node, string path)
+    {
+        if (context.Expect(node, ConfigNodeKind.Text, path, ExpiryText.AllowedTime) is not { } text) return null;
+        context.Value(path, text.Text, context.LineOf(text));
+        if (ExpiryText.TryReadTime(text.Text, TimeZoneInfo.Local, out DateTimeOffset expires)) return expires;
+        context.Fault(text, $"{path} is \"{text.Text}\"; it must be {ExpiryText.AllowedTime}");
+        return null;
     }
 
     private void ReadVariable()

@@ -40,6 +40,7 @@ internal sealed class ConfigurationLoader
         {
             Models = new ModelsReader(_context).Read(root?.Find("models")),
             Clients = clients.Read(root?.Find("clients")),
+            Keys = KeyFile.Read(snapshot.Storage.DataFolder, _context),
             Repair = snapshot.Repair with { DisabledQuirks = ReadQuirks(root?.Find("quirks")) },
             AllowedHosts = ReadNames(root, "allowedHosts", "a list of host names without a port, [\"proxy.example.com\"]", HostName),
             AllowedOrigins = ReadNames(root, "allowedOrigins", "a list of origins, [\"https://app.example.com\"]; a scheme, a host and a port if it is not the scheme's own", Origin),
@@ -158,10 +159,10 @@ internal sealed class ConfigurationLoader
     private void CheckAddress(ConfigNode? root, ProxySnapshot snapshot, bool anyKeyWritten)
     {
         bool isLoopback = snapshot.Host == "localhost" || (IPAddress.TryParse(snapshot.Host, out IPAddress? ip) && IPAddress.IsLoopback(ip));
-        if (isLoopback || anyKeyWritten) return;
+        if (isLoopback || anyKeyWritten || snapshot.AsksForKey || !_context.Sources.ChecksAddress) return;
         string message = $"host {snapshot.Host} can be reached from other machines, and no client key is set: " +
             "anybody there could use your accounts. " +
-            $"Set {ClientReader.Variable}, write \"clients\" in the configuration file, or listen on 127.0.0.1";
+            $"Run `qwen-proxy keys add NAME`, set {ClientReader.Variable}, write \"clients\" in the configuration file, or listen on 127.0.0.1";
         string origin = _context.Values.First(v => v.Path == "host").Origin;
         if (origin.StartsWith("flag ", StringComparison.Ordinal)) _context.Fault("--host", message);
         else if (origin.StartsWith("environment ", StringComparison.Ordinal)) _context.Fault("HOST", message);

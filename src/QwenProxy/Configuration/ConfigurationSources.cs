@@ -36,6 +36,9 @@ internal sealed record ConfigurationSources
     /// <summary>The ids that <c>quirks</c> may name; null accepts any.</summary>
     public IReadOnlyCollection<string>? KnownQuirks { get; init; }
 
+    /// <summary>False for a command that makes the keys without which an address for others is refused.</summary>
+    public bool ChecksAddress { get; init; } = true;
+
     public static ConfigurationSources FromProcess(ConfigurationFlags flags)
     {
         Dictionary<string, string> variables = [];

@@ -64,6 +64,21 @@ internal sealed class LoadContext(ConfigurationSources sources)
         return null;
     }
 
+    /// <summary>A number that keeps to the rule; null, after a fault, if it does not, and null when it is not there.</summary>
+    public T? Number<T>(ConfigNode? node, string path, ValueRule<T> rule)
+        where T : struct
+    {
+        if (node is null) return null;
+        if (node.Kind != ConfigNodeKind.Number || !rule.Read(node.Text, out T value))
+        {
+            Fault(node, $"{path} is {(node.Kind == ConfigNodeKind.Number ? node.Text : node.KindInWords)}; it must be {rule.Allowed}");
+            return null;
+        }
+
+        Value(path, node.Text, LineOf(node));
+        return value;
+    }
+
     private void Watch(string file, string mark)
     {
         if (!IsDevice(file)) _watched[file] = mark;

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Clients;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Requests;
 
@@ -31,8 +32,14 @@ internal sealed record ProxySnapshot
 
     public ModelsSnapshot Models { get; init; } = new();
 
-    /// <summary>Client keys; empty means that no key is asked for (loopback only).</summary>
+    /// <summary>The client keys that file and environment name.</summary>
     public ImmutableArray<ClientSnapshot> Clients { get; init; } = [];
+
+    /// <summary>Those that <c>qwen-proxy keys</c> made.</summary>
+    public KeyRing Keys { get; init; } = KeyRing.Empty;
+
+    /// <summary>A client must show a key. Otherwise anybody may ask (loopback only).</summary>
+    public bool AsksForKey => !Clients.IsEmpty || !Keys.Keys.IsEmpty;
 
     public RepairSnapshot Repair { get; init; } = new();
 
@@ -78,7 +85,10 @@ internal sealed record ModelsSnapshot
     public ThinkingPolicy ThinkingOf(string asked) => Thinking.For(asked, AliasTable.Resolve(asked));
 }
 
-internal sealed record ClientSnapshot(string Name, Secret Key, bool IsAdmin = false);
+internal sealed record ClientSnapshot(string Name, Secret Key, bool IsAdmin = false)
+{
+    public ClientLimits Limits { get; init; } = ClientLimits.None;
+}
 
 internal enum SwitchMode
 {
@@ -136,6 +146,12 @@ internal sealed record LimitsSnapshot
     public int HeaderBytes { get; init; } = 32 * 1024;
 
     public int ConcurrentRequests { get; init; } = 4096;
+
+    /// <summary>Requests that may wait for a slot of an account.</summary>
+    public int QueuedRequests { get; init; } = 512;
+
+    /// <summary>The longest that one request may wait for it.</summary>
+    public double QueueSeconds { get; init; } = 30;
 
     /// <summary>STREAMING_BUFFER_SIZE: bytes that one stream's repair stages may hold back together.</summary>
     public int HoldBytes { get; init; } = 4096;

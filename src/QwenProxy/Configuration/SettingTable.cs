@@ -118,6 +118,12 @@ internal static class SettingTable
         Limit("eventBytes", null, 1024, 1024 * 1024 * 1024, l => l.EventBytes, (l, v) => l with { EventBytes = v }),
         Limit("headerBytes", null, 1024, 1024 * 1024, l => l.HeaderBytes, (l, v) => l with { HeaderBytes = v }),
         Limit("concurrentRequests", null, 1, 1_000_000, l => l.ConcurrentRequests, (l, v) => l with { ConcurrentRequests = v }),
+        Limit("queuedRequests", null, 0, 1_000_000, l => l.QueuedRequests, (l, v) => l with { QueuedRequests = v }),
+        new Setting<double>(
+            "limits.queueSeconds",
+            ValueRules.PlainSeconds(zeroAllowed: true),
+            s => s.Limits.QueueSeconds,
+            (s, v) => s with { Limits = s.Limits with { QueueSeconds = v } }),
         Limit("holdBytes", "STREAMING_BUFFER_SIZE", 1, 16 * 1024 * 1024, l => l.HoldBytes, (l, v) => l with { HoldBytes = v }),
     ];
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using QwenProxy.Configuration;
 using QwenProxy.Console.Installed;
+using QwenProxy.Core.Clients;
 
 namespace QwenProxy.Console;
 
@@ -50,7 +51,25 @@ internal sealed record CommandActions
     public Func<ServiceOptions, CancellationToken, Task<int>>? Service { get; init; }
 
     public Func<UpdateOptions, CancellationToken, Task<int>>? Update { get; init; }
+
+    public KeyActions? Keys { get; init; }
 }
+
+internal sealed record KeyActions(
+    Func<KeyAddOptions, CancellationToken, Task<int>> Add,
+    Func<KeyRotateOptions, CancellationToken, Task<int>> Rotate,
+    Func<KeyOptions, CancellationToken, Task<int>> Revoke,
+    Func<KeyOptions, CancellationToken, Task<int>> List,
+    Func<KeyOptions, CancellationToken, Task<int>> Usage);
+
+/// <param name="Expires">As written; null means never.</param>
+internal sealed record KeyAddOptions(string Name, ClientLimits Limits, string? Expires, bool Json, ConfigurationFlags Flags);
+
+/// <param name="Grace">How long the old key goes on working.</param>
+internal sealed record KeyRotateOptions(string Name, TimeSpan Grace, bool Json, ConfigurationFlags Flags);
+
+/// <param name="Name">Of the client; empty for all.</param>
+internal sealed record KeyOptions(string Name, bool Json, ConfigurationFlags Flags);
 
 internal sealed record ServeOptions(ConfigurationFlags Flags);
 

@@ -47,6 +47,7 @@ internal sealed partial class CommandTree
         if (actions.Completion is { } completion) AddCompletion(completion);
         if (actions.Service is { } service) AddService(service);
         if (actions.Update is { } update) AddUpdate(update);
+        if (actions.Keys is { } keys) AddKeys(keys);
     }
 
     public RootCommand Root => _root;

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Net;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
@@ -10,10 +9,9 @@ namespace QwenProxy.Endpoints;
 internal static class AdminGuard
 {
     /// <summary>The status to refuse with and why; null when the request may go on.</summary>
-    public static (int Status, string Reason)? Refuse(HttpContext http, ProxySnapshot snapshot)
+    public static (int Status, string Reason)? Refuse(HttpContext http, ProxySnapshot snapshot, DateTimeOffset now)
     {
-        ImmutableArray<ClientSnapshot> admins = [.. snapshot.Clients.Where(c => c.IsAdmin)];
-        if (!admins.IsEmpty && ClientKeys.TryIdentify(http.Request, admins, out _)) return null;
+        if (ClientKeys.IsAdmin(http.Request, snapshot, now)) return null;
         // Without a key the address is all there is to go by, and a page whose name was made to point here has this machine's.
         if (!OwnAddress.IsOwnHost(http.Request.Host.Host, snapshot)) return (StatusCodes.Status421MisdirectedRequest, "The Host header does not name this proxy. Open it by its own address.");
         if (http.Connection.RemoteIpAddress is { } address && IPAddress.IsLoopback(address) && !CameThroughAnother(http.Request)) return null;

@@ -4,6 +4,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
+using QwenProxy.Core.Clients;
 using QwenProxy.Core.Dialects.AnthropicMessages;
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
@@ -14,7 +15,7 @@ using QwenProxy.Wire;
 namespace QwenProxy.Endpoints;
 
 /// <summary><c>GET /v1/models</c> and <c>/v1/models/{id}</c>, in OpenAI's shape with sizes added, or in Anthropic's for clients that send <c>anthropic-version</c>.</summary>
-internal sealed class ModelsEndpoint(CurrentConfiguration configuration, ModelDirectory directory, IdSource ids)
+internal sealed class ModelsEndpoint(CurrentConfiguration configuration, ModelDirectory directory, IdSource ids, TimeProvider time)
 {
     public async Task RunAsync(HttpContext http, string rest)
     {
@@ -23,13 +24,14 @@ internal sealed class ModelsEndpoint(CurrentConfiguration configuration, ModelDi
         http.Response.Headers["x-request-id"] = requestId;
         bool anthropic = http.Request.Headers.ContainsKey("anthropic-version");
         if (anthropic) http.Response.Headers[MessagesClient.RequestId] = requestId;
-        if (!ClientKeys.TryIdentify(http.Request, snapshot.Clients, out _))
+        if (!ClientKeys.TryIdentify(http.Request, snapshot, time.GetUtcNow(), out Client? client))
         {
             await WriteErrorAsync(http, OwnErrors.InvalidApiKey(), anthropic);
             return;
         }
 
         IReadOnlyList<OfferedModel> models = await directory.ListAsync(snapshot, http.RequestAborted);
+        if (client is { Limits: { Models.IsEmpty: false } limits }) models = [.. models.Where(m => limits.Allows(m.Id, m.AliasOf ?? m.Id))];
         if (rest is "" or "/")
         {
             await WriteAsync(http, 200, anthropic ? WriteAnthropicList(http.Request, models) : WriteList(models));

@@ -49,7 +49,8 @@ internal sealed class OperationsEndpoints(CurrentConfiguration configuration, Re
     private Task MetricsAsync(HttpContext http)
     {
         // Metrics name accounts and models: with client keys set, only their holders read them; a local scraper needs none.
-        if (AdminGuard.Refuse(http, configuration.Snapshot) is not null && !ClientKeys.TryIdentify(http.Request, configuration.Snapshot.Clients, out _))
+        DateTimeOffset now = time.GetUtcNow();
+        if (AdminGuard.Refuse(http, configuration.Snapshot, now) is not null && !ClientKeys.TryIdentify(http.Request, configuration.Snapshot, now, out _))
         {
             return WriteErrorAsync(http, OwnErrors.InvalidApiKey());
         }
@@ -60,7 +61,7 @@ internal sealed class OperationsEndpoints(CurrentConfiguration configuration, Re
     private Task GuardedAsync(HttpContext http, string path)
     {
         bool page = path == "/" && (HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method));
-        if (AdminGuard.Refuse(http, configuration.Snapshot) is { } refusal)
+        if (AdminGuard.Refuse(http, configuration.Snapshot, time.GetUtcNow()) is { } refusal)
         {
             // A browser cannot send a key with the address: the page, which holds nothing, comes with the refusal and asks for one.
             if (page && refusal.Status == StatusCodes.Status401Unauthorized && configuration.Snapshot.Clients.Any(c => c.IsAdmin)) return DashboardPage.WriteAsync(http, refusal.Status);

@@ -52,7 +52,7 @@ internal sealed partial class RequestGuard(CurrentConfiguration configuration, I
     private ProxyError? WhyForeign(HttpContext http, string path, ProxySnapshot snapshot)
     {
         HttpRequest request = http.Request;
-        if (snapshot.Clients.IsEmpty && !OwnAddress.IsOwnHost(request.Host.Host, snapshot))
+        if (!snapshot.AsksForKey && !OwnAddress.IsOwnHost(request.Host.Host, snapshot))
         {
             string host = PrintableText.Of(request.Host.Host);
             if (MayTell(host)) LogForeignHost(instruments.Logger, host);

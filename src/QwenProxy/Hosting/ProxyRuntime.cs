@@ -25,7 +25,9 @@ namespace QwenProxy.Hosting;
 internal sealed class ProxyRuntime : IAsyncDisposable
 {
     private readonly CurrentConfiguration _configuration;
+    private readonly ClientMeters _meters = new();
     private readonly StateStore? _state;
+    private readonly KeyWatcher? _keys;
 
     public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random, UpstreamTransport? transport = null)
     {
@@ -46,6 +48,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         if (snapshot.Storage.DataFolder.Length > 0)
         {
             _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
+            _keys = new KeyWatcher(snapshot.Storage.DataFolder, snapshot.Keys, time, Instruments.Logger);
+            _keys.Changed += _ => Swap(null);
+            _meters.Restore(snapshot.Storage.DataFolder, Instruments);
             Ledger = new LedgerWriter(snapshot.Storage.DataFolder, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
         }
 
@@ -93,6 +98,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     {
         _state?.Start();
         Ledger?.Start();
+        _keys?.Start();
     }
 
     /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
@@ -102,9 +108,20 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Upstreams.NativeEndpoints.Forget();
         Upstreams.RefusedSwitches.Forget();
         Upstreams.OutputLimits.Forget();
-        _configuration.Snapshot = snapshot;
         _configuration.Refused = [];
-        Router.Apply(snapshot);
+        Swap(snapshot);
+    }
+
+    /// <summary>The keys in force are those that were seen last, not those of the moment when a configuration was read.</summary>
+    private void Swap(ProxySnapshot? loaded)
+    {
+        lock (_meters)
+        {
+            ProxySnapshot snapshot = loaded ?? Snapshot;
+            if (_keys is not null) snapshot = snapshot with { Keys = _keys.Current };
+            _configuration.Snapshot = snapshot;
+            Router.Apply(snapshot);
+        }
     }
 
     /// <summary>An edit of the configuration was refused; what is in force stays.</summary>
@@ -112,6 +129,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _keys?.Dispose();
         if (_state is not null) await _state.DisposeAsync();
         await Upstreams.Captures.DisposeAsync();
         if (Ledger is not null) await Ledger.DisposeAsync();
@@ -124,7 +142,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     private Doors NewDoors()
     {
         RequestSettlement settlement = new(Requests, Ledger, Instruments);
-        RequestLifecycle lifecycle = new(_configuration, Drain, Instruments, Router, Upstreams, Habits, settlement);
+        RequestLifecycle lifecycle = new(_configuration, new Admission(Drain, _meters, Instruments.Time), Instruments, Router, Upstreams, Habits, settlement);
         AdminUsage usage = new(_configuration, Requests, Ledger, Instruments.Time);
         AdminRequestList list = new(_configuration, Requests, Ledger, Instruments.Time);
         AdminEndpoints admin = new(_configuration, Status, usage, Requests, list, new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits), Router);
@@ -134,7 +152,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
             Guard = new RequestGuard(_configuration, Instruments),
             Lifecycle = lifecycle,
             Forwarding = new Forwarding(lifecycle, Router, Upstreams, chat),
-            Models = new ModelsEndpoint(_configuration, Models, Instruments.Ids),
+            Models = new ModelsEndpoint(_configuration, Models, Instruments.Ids, Instruments.Time),
             Operations = new OperationsEndpoints(_configuration, Readiness, Instruments.Metrics, admin, Instruments.Time),
             Chat = chat,
             Messages = new MessagesClient(Instruments.Ids, new TokenEstimate()),

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
+using QwenProxy.Core.Clients;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Repair;
@@ -87,7 +88,16 @@ internal sealed class Exchange : IDisposable
 
     public string? Account { get; set; }
 
-    public string? ClientName { get; set; }
+    /// <summary>Whose key was shown; null without keys.</summary>
+    public Client? Client { get; set; }
+
+    public string? ClientName => Client?.Name;
+
+    /// <summary>The request counts in its client's limits; null before they were looked at.</summary>
+    public ClientAdmission? Admission { get; set; }
+
+    /// <summary>What was left to the client when the request began; null without limits.</summary>
+    public ClientStanding? Standing { get; set; }
 
     public bool IsStreaming { get; set; }
 

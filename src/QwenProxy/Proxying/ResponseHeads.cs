@@ -46,6 +46,7 @@ internal static class ResponseHeads
         IHeaderDictionary headers = exchange.Http.Response.Headers;
         if (exchange.Account is not null) headers["x-qwen-proxy-account"] = HeaderText.Encode(exchange.Account);
         headers["x-qwen-proxy-attempts"] = exchange.Attempts.ToString(CultureInfo.InvariantCulture);
+        RateHeaders.Write(exchange);
         if (exchange.ServedModel is not null && exchange.ServedModel != exchange.AskedModel) headers["x-qwen-proxy-model"] = HeaderText.Encode(exchange.ServedModel);
         if (exchange.Repairs.Summary is { Length: > 0 } repairs) headers["x-qwen-proxy-repairs"] = HeaderText.Encode(repairs);
     }

@@ -26,6 +26,10 @@ public sealed class OwnErrorsTests
         { "all_accounts_cooling", 503, OwnErrors.AccountsCooling(Span) },
         { "draining", 503, OwnErrors.Draining(Span) },
         { "too_many_requests", 503, OwnErrors.TooManyRequests(4096, Span) },
+        { "queue_full", 503, OwnErrors.QueueFull(TimeSpan.Zero, 512) },
+        { "queue_full", 503, OwnErrors.QueueFull(Span, 1) },
+        { "client_limit", 429, OwnErrors.ClientLimit("requestsPerMinute", "'alice' has begun 60 requests within a minute and may begin 60", Span) },
+        { "model_not_allowed", 403, OwnErrors.ModelNotAllowed("m", ["a", "b-*"]) },
         { "request_too_large", 413, OwnErrors.RequestTooLarge(64 * 1024 * 1024) },
         { "invalid_request", 400, OwnErrors.InvalidRequest("The body is empty.", "messages") },
         { "invalid_api_key", 401, OwnErrors.InvalidApiKey() },
@@ -41,7 +45,7 @@ public sealed class OwnErrorsTests
         Assert.Equal((code, status), (error.Code, error.Status));
         Assert.EndsWith(".", error.Message, StringComparison.Ordinal);
         Assert.InRange(error.Message.Length, 10, 220);
-        Assert.Equal(status == 503, error.RetryAfter is not null);
+        Assert.Equal(status is 503 or 429, error.RetryAfter is not null);
     }
 
     [Fact]

@@ -24,6 +24,12 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
         {
             NextStep step = route.Next();
             if (step is NextStep.GiveUp end) return end.Error;
+            if (step is NextStep.AwaitSlot full)
+            {
+                if (await WithKeepAliveAsync(route.WaitForSlotAsync(full)) is { } refused) return refused;
+                continue;
+            }
+
             NextStep.Ask ask = (NextStep.Ask)step;
             if (ask.Delay > TimeSpan.Zero)
             {

@@ -15,11 +15,12 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
     private RouteTable _table = TableOf(first);
     private ProxySnapshot _tableOf = first;
 
-    public AccountPool Pool { get; } = new(first.Breaker.Failures, TimeSpan.FromSeconds(first.Breaker.OpenSeconds));
+    public AccountPool Pool { get; } = PoolOf(first);
 
     public void Apply(ProxySnapshot snapshot)
     {
         RouteTable table = TableOf(snapshot);
+        Pool.ConfigureSlots(snapshot.Accounts, snapshot.Limits.QueuedRequests);
         Pool.Configure(snapshot.Breaker.Failures, TimeSpan.FromSeconds(snapshot.Breaker.OpenSeconds), time.GetUtcNow());
         _tableOf = snapshot;
         Volatile.Write(ref _table, table);
@@ -30,13 +31,27 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
     /// <summary>Opens the way of one request. Its account list is that of the configuration the request began with.</summary>
     public RouteSession Open(Exchange exchange, string model, ReadOnlyMemory<byte> body, ReadOnlySpan<byte> messages)
     {
-        RouteTable table = ReferenceEquals(exchange.Snapshot, _tableOf) ? Table : TableOf(exchange.Snapshot);
+        RouteTable table = TableFor(exchange);
         RoutePlan plan = model.Length > 0 ? table.Resolve(model) : AnyModel(table);
+        // What stands in for a model must be allowed as well as the model.
+        if (exchange.Client is { Limits: { Models.IsEmpty: false } limits }) plan = plan with { Models = [.. plan.Models.Where((m, i) => i == 0 || limits.Allows(m.Model, m.Model))] };
         ulong? affinity = table.Accounts.Length > 1 ? AffinityKey.From(name => Header(exchange, name), messages) : null;
         RetrySnapshot retry = exchange.Snapshot.Retry;
         AttemptPolicy policy = new(new AttemptLimits(retry.MaxAttempts, TimeSpan.FromSeconds(retry.MaxWaitSeconds)), random);
         return new RouteSession(exchange, Pool, policy, plan, affinity, FirstTokenRule.EstimateTokens(body.Length));
     }
+
+    /// <summary>The model that a client's name stands for.</summary>
+    public string ModelOf(Exchange exchange, string asked) => asked.Length == 0 ? "" : TableFor(exchange).Resolve(asked).Model;
+
+    private static AccountPool PoolOf(ProxySnapshot snapshot)
+    {
+        AccountPool pool = new(snapshot.Breaker.Failures, TimeSpan.FromSeconds(snapshot.Breaker.OpenSeconds));
+        pool.ConfigureSlots(snapshot.Accounts, snapshot.Limits.QueuedRequests);
+        return pool;
+    }
+
+    private RouteTable TableFor(Exchange exchange) => ReferenceEquals(exchange.Snapshot, _tableOf) ? Table : TableOf(exchange.Snapshot);
 
     private static RouteTable TableOf(ProxySnapshot snapshot) => new(snapshot.Accounts, snapshot.Models.Aliases, snapshot.Models.Fallbacks);
 
@@ -55,6 +70,9 @@ internal sealed class RouteSession(
     private Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>>? _narrow;
     private Lease? _lease;
     private Lease? _hedge;
+    private volatile bool _isOver;
+    private string? _heldSlot;
+    private TimeSpan _queued;
 
     /// <summary>Why the last attempt failed, for the log.</summary>
     public string LastFailure => _history.Last is { } last ? $"{last.Error.Kind} at {last.Account}" : "";
@@ -65,7 +83,10 @@ internal sealed class RouteSession(
         if (exchange.Snapshot.Accounts.IsEmpty) return new NextStep.GiveUp(OwnErrors.NoAccount());
         if (plan.IsEmpty) return new NextStep.GiveUp(OwnErrors.ModelNotFound(exchange.AskedModel));
         DateTimeOffset now = exchange.Time.GetUtcNow();
-        return policy.Decide(_history, Routes(now), now);
+        NextStep step = policy.Decide(_history, Routes(now), now);
+        // A slot that is not used at once is somebody else's.
+        if (_heldSlot is not null && !(step is NextStep.Ask { Delay.Ticks: 0 } ask && ask.Account == _heldSlot)) ReturnSlot();
+        return step;
     }
 
     /// <summary>
@@ -85,7 +106,23 @@ internal sealed class RouteSession(
     public bool TryLease(NextStep.Ask ask, [NotNullWhen(true)] out AccountSnapshot? account)
     {
         account = plan.Find(ask.Account)!;
-        return pool.TryLease(ask.Account, ask.Model, exchange.Time.GetUtcNow(), out _lease);
+        bool holdsSlot = _heldSlot == ask.Account;
+        if (holdsSlot) _heldSlot = null;
+        return pool.TryLease(ask.Account, ask.Model, exchange.Time.GetUtcNow(), out _lease, holdsSlot);
+    }
+
+    /// <summary>Waits its turn for a slot of one of the accounts, in all no longer than is configured. The error, if any, is for the client.</summary>
+    public async Task<ProxyError?> WaitForSlotAsync(NextStep.AwaitSlot full)
+    {
+        TimeSpan left = TimeSpan.FromSeconds(exchange.Snapshot.Limits.QueueSeconds) - _queued;
+        long began = exchange.Time.GetTimestamp();
+        if (left > TimeSpan.Zero) _heldSlot = await new SlotWait(pool, exchange.Client, full.Accounts).RunAsync(left, exchange.Time, exchange.Token);
+        TimeSpan waited = exchange.Time.GetElapsedTime(began);
+        _queued += waited;
+        // The client left while the slot was granted, and with it this way is over.
+        if (_isOver) ReturnSlot();
+        if (_heldSlot is not null) return null;
+        return OwnErrors.QueueFull(waited < left / 2 ? TimeSpan.Zero : _queued, pool.Waiting);
     }
 
     /// <summary>Takes a second lease beside the first, on another account; null when there is nobody for it.</summary>
@@ -140,11 +177,18 @@ internal sealed class RouteSession(
     {
         _lease?.Dispose();
         _hedge?.Dispose();
+        _isOver = true;
+        ReturnSlot();
+    }
+
+    private void ReturnSlot()
+    {
+        if (Interlocked.Exchange(ref _heldSlot, null) is { } held) pool.ReturnSlot(held);
     }
 
     private IReadOnlyList<ModelRoute> Routes(DateTimeOffset now)
     {
-        IReadOnlyList<ModelRoute> routes = pool.View(plan, affinity, now);
+        IReadOnlyList<ModelRoute> routes = pool.View(plan, affinity, now, _heldSlot);
         return _narrow is null ? routes : _narrow(routes);
     }
 

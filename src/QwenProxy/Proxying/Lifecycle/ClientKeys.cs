@@ -1,6 +1,6 @@
-using System.Collections.Immutable;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
+using QwenProxy.Core.Clients;
 
 namespace QwenProxy.Proxying.Lifecycle;
 
@@ -9,27 +9,38 @@ internal static class ClientKeys
 {
     private const string Bearer = "Bearer ";
 
-    /// <summary>True when the request may go on. With no keys configured anybody may; <paramref name="client"/> is then null.</summary>
-    public static bool TryIdentify(HttpRequest request, ImmutableArray<ClientSnapshot> clients, out ClientSnapshot? client)
+    /// <summary>True when the request may go on. While no key is asked for anybody may; <paramref name="client"/> is then null.</summary>
+    public static bool TryIdentify(HttpRequest request, ProxySnapshot snapshot, DateTimeOffset now, out Client? client)
     {
         client = null;
-        if (clients.IsEmpty) return true;
-        string authorization = request.Headers.Authorization.ToString();
-        ReadOnlySpan<char> bearer = authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? authorization.AsSpan(Bearer.Length).Trim() : default;
-        client = Find(clients, bearer) ?? Find(clients, request.Headers["x-api-key"].ToString()) ?? Find(clients, request.Headers["api-key"].ToString());
+        if (!snapshot.AsksForKey) return true;
+        client = Shown(request, candidate => Find(snapshot, candidate, now) is { } written ? new Client(written.Name, written.Limits) : snapshot.Keys.Find(candidate, now));
         return client is not null;
     }
 
-    /// <summary>Every key is compared, so that the time taken tells nothing about which one matched.</summary>
-    private static ClientSnapshot? Find(ImmutableArray<ClientSnapshot> clients, ReadOnlySpan<char> candidate)
+    /// <summary>The key shown is of a client that file or environment name with <c>"admin": true</c>.</summary>
+    public static bool IsAdmin(HttpRequest request, ProxySnapshot snapshot, DateTimeOffset now) =>
+        Shown(request, candidate => Find(snapshot, candidate, now)) is { IsAdmin: true };
+
+    private static T? Shown<T>(HttpRequest request, Func<string, T?> find)
+        where T : class
     {
-        if (candidate.IsEmpty) return null;
+        string authorization = request.Headers.Authorization.ToString();
+        string bearer = authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? authorization[Bearer.Length..].Trim() : "";
+        return Try(bearer) ?? Try(request.Headers["x-api-key"].ToString()) ?? Try(request.Headers["api-key"].ToString());
+
+        T? Try(string candidate) => candidate.Length == 0 ? null : find(candidate);
+    }
+
+    /// <summary>Every key is compared, so that the time taken tells nothing about which one matched.</summary>
+    private static ClientSnapshot? Find(ProxySnapshot snapshot, string candidate, DateTimeOffset now)
+    {
         ClientSnapshot? found = null;
-        foreach (ClientSnapshot client in clients)
+        foreach (ClientSnapshot client in snapshot.Clients)
         {
             if (client.Key.Matches(candidate)) found = client;
         }
 
-        return found;
+        return found is null || found.Limits.Expires <= now ? null : found;
     }
 }

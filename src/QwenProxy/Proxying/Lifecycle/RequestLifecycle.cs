@@ -13,11 +13,11 @@ namespace QwenProxy.Proxying.Lifecycle;
 
 /// <summary>
 /// The life of a request, in the order of its phases:
-/// 1 Accept, 2 Parse, 3 Route (here); 4 Lease, 5 Authorize, 6 Send, 7 first Frame (<see cref="AnswerLoop"/> and <see cref="UpstreamCall"/>);
+/// 1 Accept (<see cref="Admission"/>), 2 Parse, 3 Route (here); 4 Lease, 5 Authorize, 6 Send, 7 first Frame (<see cref="AnswerLoop"/> and <see cref="UpstreamCall"/>);
 /// 8 Frame, 9 Decode, 10 Repair, 11 Encode, 12 Commit and Flush (<see cref="StreamPump"/>); and whatever happens, once, Settle.
 /// </summary>
 internal sealed class RequestLifecycle(
-    CurrentConfiguration configuration, DrainState drain, Instruments instruments, Router router, UpstreamAccess upstreams, UpstreamHabits habits, RequestSettlement settlement)
+    CurrentConfiguration configuration, Admission admission, Instruments instruments, Router router, UpstreamAccess upstreams, UpstreamHabits habits, RequestSettlement settlement)
 {
     /// <summary>How long a failed stream's error event may take to reach the client before the connection is closed.</summary>
     private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(100);
@@ -31,14 +31,14 @@ internal sealed class RequestLifecycle(
     public async Task RunAsync(HttpContext http, ClientDialect dialect, Func<Exchange, ClientDialect, Task<ProxyError?>> serve)
     {
         string requestId = instruments.Ids.Next("req_");
-        using Exchange exchange = new(http, configuration.Snapshot, instruments, requestId, drain.End) { Span = RequestTracing.BeginRequest(http.Request, requestId) };
+        using Exchange exchange = new(http, configuration.Snapshot, instruments, requestId, admission.End) { Span = RequestTracing.BeginRequest(http.Request, requestId) };
         http.Response.Headers["x-request-id"] = exchange.RequestId;
         if (dialect.RequestIdHeader is { } header) http.Response.Headers[header] = exchange.RequestId;
         bool entered = false;
         settlement.Begin(exchange);
         try
         {
-            ProxyError? error = Admit(exchange, out entered) ?? await AcceptAsync(exchange) ?? await serve(exchange, dialect);
+            ProxyError? error = admission.Admit(exchange, out entered) ?? await AcceptAsync(exchange) ?? await serve(exchange, dialect);
             if (error is not null) await FailAsync(exchange, dialect, error);
         }
         catch (OperationCanceledException) when (exchange.Token.IsCancellationRequested)
@@ -52,41 +52,16 @@ internal sealed class RequestLifecycle(
         }
         finally
         {
-            if (entered) drain.Leave();
+            if (entered) admission.Leave();
             settlement.Settle(exchange, dialect.Name);
             exchange.Answer?.Dispose();
         }
     }
 
-    /// <summary>1 Accept, first half: what can be said without reading the body.</summary>
-    private ProxyError? Admit(Exchange exchange, out bool entered)
-    {
-        entered = false;
-        ProxySnapshot snapshot = exchange.Snapshot;
-        if (drain.IsDraining) return OwnErrors.Draining(TimeSpan.FromSeconds(5));
-        if (!ClientKeys.TryIdentify(exchange.Http.Request, snapshot.Clients, out ClientSnapshot? client)) return OwnErrors.InvalidApiKey();
-        exchange.ClientName = client?.Name;
-        int headerBytes = 0;
-        foreach ((string name, var values) in exchange.Http.Request.Headers)
-        {
-            headerBytes += name.Length + 4;
-            foreach (string? value in values) headerBytes += value?.Length ?? 0;
-        }
+    /// <summary>What the client's key allows, for a request whose model is known and that is to go to an upstream.</summary>
+    public ProxyError? EnterClient(Exchange exchange) => exchange.Client is null ? null : admission.Enter(exchange, router.ModelOf(exchange, exchange.AskedModel));
 
-        if (headerBytes > snapshot.Limits.HeaderBytes)
-        {
-            return OwnErrors.RequestTooLarge(snapshot.Limits.HeaderBytes) with
-            {
-                Status = StatusCodes.Status431RequestHeaderFieldsTooLarge,
-                Message = $"The request's headers are larger than {snapshot.Limits.HeaderBytes / 1024} KiB. Send fewer or shorter headers.",
-            };
-        }
-
-        entered = drain.TryEnter(snapshot.Limits.ConcurrentRequests);
-        return entered ? null : OwnErrors.TooManyRequests(snapshot.Limits.ConcurrentRequests, TimeSpan.FromSeconds(1));
-    }
-
-    /// <summary>1 Accept, second half: one bounded read of the body.</summary>
+    /// <summary>1 Accept, after <see cref="Admission.Admit"/>: one bounded read of the body.</summary>
     private static async ValueTask<ProxyError?> AcceptAsync(Exchange exchange) =>
         await BodyReader.ReadAsync(exchange.Http.Request, exchange.Body, exchange.Snapshot.Limits.BodyBytes, exchange.Token);
 
@@ -111,6 +86,7 @@ internal sealed class RequestLifecycle(
         exchange.LimitLifetime(incoming.Stream ? timeouts.Streaming : timeouts.Request);
 
         // 3 Route
+        if (EnterClient(exchange) is { } refused) return refused;
         using RouteSession route = router.Open(exchange, incoming.Chat.Model, incoming.Chat.Body, incoming.Chat.Messages.In(incoming.Chat.Body.Span));
 
         // 4 … 12
@@ -125,6 +101,8 @@ internal sealed class RequestLifecycle(
     private async Task FailAsync(Exchange exchange, ClientDialect dialect, ProxyError error)
     {
         exchange.Error = error;
+        // Whoever reads the error may ask again at once, and this request runs no more.
+        RequestSettlement.Book(exchange);
         if (exchange.ClientIsGone) return;
         HttpContext http = exchange.Http;
         if (!http.Response.HasStarted && exchange.Output.Written == 0)

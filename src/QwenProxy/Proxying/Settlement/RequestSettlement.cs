@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using QwenProxy.Core.Clients;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
@@ -24,6 +25,7 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
 
     public void Settle(Exchange exchange, string dialect)
     {
+        Book(exchange);
         LedgerEntry entry = EntryOf(exchange, dialect);
         string model = exchange.ServedModel ?? (exchange.Account is null ? "" : exchange.AskedModel);
         instruments.Metrics.RequestEnded(dialect, model, entry.Status, entry.End, entry.Duration, entry.FirstByte);
@@ -38,11 +40,22 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         if (entry is { Tried: { } tried, End: not "complete" }) RequestLog.Tried(instruments.Logger, exchange.RequestId, tried);
     }
 
+    /// <summary>Books what the request took to its client, once: what upstream counted, or what was estimated where it answered and told nothing.</summary>
+    public static void Book(Exchange exchange)
+    {
+        if (exchange.Admission is not { } admission) return;
+        ClientTake? taken = exchange.FirstByteAt == 0 ? default(ClientTake) : null;
+        if (TokensOf(exchange) is { } tokens) taken = new ClientTake(tokens.Input + tokens.Output, UsageTable.CostOf(exchange.ServedModel, tokens) ?? 0);
+        admission.Settle(taken, exchange.Time.GetLocalNow());
+    }
+
+    private static TokenCounts? TokensOf(Exchange exchange) => exchange.Answer is NativeAnswer native ? native.Tokens : TokenCounts.Read(exchange.Usage.Span);
+
     private static LedgerEntry EntryOf(Exchange exchange, string dialect)
     {
         HttpResponse response = exchange.Http.Response;
         ProxyError? error = exchange.Error;
-        TokenCounts? tokens = exchange.Answer is NativeAnswer native ? native.Tokens : TokenCounts.Read(exchange.Usage.Span);
+        TokenCounts? tokens = TokensOf(exchange);
         return new LedgerEntry
         {
             Time = exchange.Time.GetUtcNow(),

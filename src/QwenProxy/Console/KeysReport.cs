@@ -1,0 +1,139 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.Data.Sqlite;
+using QwenProxy.Configuration;
+using QwenProxy.Core.Clients;
+using QwenProxy.Ledger;
+
+namespace QwenProxy.Console;
+
+/// <summary><c>qwen-proxy keys list</c> and <c>keys usage NAME</c>: who may ask, and what each has used by the ledger.</summary>
+internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, ConfigurationSources> sourcesOf, TimeProvider time)
+{
+    public Task<int> ListAsync(KeyOptions options, CancellationToken stop) => Task.FromResult(OnLedger(options, (snapshot, path) =>
+    {
+        IReadOnlyDictionary<string, DateTimeOffset> seen = LedgerClients.LastSeen(path);
+        Line[] lines = [.. LinesOf(snapshot)];
+        if (options.Json) JsonPrinter.Print(terminal, json => WriteList(json, lines, seen));
+        else
+        {
+            TablePrinter.Print(terminal, ["NAME", "KEY", "STATE", "EXPIRES", "MODELS", "LIMITS", "LAST SEEN"], [.. lines.Select(l => (string[])
+            [
+                l.Name, l.Key, l.State, l.Limits.Expires is { } end ? ClientTexts.Clock(end, time) : "", string.Join(", ", l.Limits.Models), ClientTexts.Limits(l.Limits),
+                seen.TryGetValue(l.Name, out DateTimeOffset last) ? ClientTexts.Clock(last, time) : "",
+            ])]);
+        }
+
+        return ExitCodes.Done;
+    }));
+
+    public Task<int> UsageAsync(KeyOptions options, CancellationToken stop) => Task.FromResult(OnLedger(options, (snapshot, path) =>
+    {
+        if (LinesOf(snapshot).FirstOrDefault(l => l.Name == options.Name) is not { } line)
+        {
+            terminal.Error.WriteLine(ClientTexts.NoSuch(options.Name, snapshot));
+            return ExitCodes.NotFound;
+        }
+
+        DateTimeOffset now = time.GetLocalNow();
+        ClientMeter meter = new(line.Name);
+        ClientTake today = LedgerClients.Taken(path, now.Date).GetValueOrDefault(line.Name);
+        ClientTake month = LedgerClients.Taken(path, now.Date.AddDays(1 - now.Day)).GetValueOrDefault(line.Name);
+        meter.Restore(today.Tokens, month.Dollars, now);
+        ClientStanding standing = meter.Look(line.Limits, now);
+        DateTimeOffset? seen = LedgerClients.LastSeen(path).TryGetValue(line.Name, out DateTimeOffset last) ? last : null;
+        if (options.Json) JsonPrinter.Print(terminal, json => WriteUsage(json, line, standing, seen));
+        else PrintUsage(line, standing);
+        return ExitCodes.Done;
+    }));
+
+    private void PrintUsage(Line line, ClientStanding standing)
+    {
+        string? left = standing.TokensLeft?.ToString(CultureInfo.InvariantCulture);
+        string? dollarsLeft = line.Limits.UsdPerMonth is { } limit ? Dollars(Math.Max(0, limit - standing.Dollars)) : null;
+        TablePrinter.Print(terminal, ["LIMIT", "ALLOWED", "USED", "LEFT", "RESETS"],
+        [
+            ["tokens per day", line.Limits.TokensPerDay?.ToString(CultureInfo.InvariantCulture) ?? "any", standing.Tokens.ToString(CultureInfo.InvariantCulture), left ?? "", ClientTexts.Clock(standing.TokensReset, time)],
+            ["USD per month", line.Limits.UsdPerMonth?.ToString(CultureInfo.InvariantCulture) ?? "any", Dollars(standing.Dollars), dollarsLeft ?? "", ClientTexts.Clock(standing.DollarsReset, time)],
+            ["requests per minute", line.Limits.RequestsPerMinute?.ToString(CultureInfo.InvariantCulture) ?? "any", "", "", ""],
+            ["requests at once", line.Limits.Concurrent?.ToString(CultureInfo.InvariantCulture) ?? "any", "", "", ""],
+        ]);
+    }
+
+    private int OnLedger(KeyOptions options, Func<ProxySnapshot, string, int> run)
+    {
+        ConfigurationResult loaded = ConfigurationLoader.Load(sourcesOf(options.Flags) with { ChecksAddress = false });
+        if (loaded.Snapshot is not { } snapshot)
+        {
+            ConfigCommand.TellFaults(terminal, loaded);
+            return ExitCodes.BadUsage;
+        }
+
+        string path = Path.Combine(snapshot.Storage.DataFolder, LedgerFile.Name);
+        try
+        {
+            return run(snapshot, path);
+        }
+        catch (Exception damaged) when (damaged is SqliteException or NewerLedgerException)
+        {
+            terminal.Error.WriteLine($"The ledger {path} cannot be read: {damaged.Message}");
+            return ExitCodes.Failed;
+        }
+    }
+
+    private IEnumerable<Line> LinesOf(ProxySnapshot snapshot)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        foreach (ClientSnapshot client in snapshot.Clients) yield return new Line(client.Name, "", client.Limits.Expires <= now ? "expired" : "in the configuration", client.Limits);
+        foreach (StoredKey key in snapshot.Keys.Keys)
+        {
+            string state = key.Revoked is not null ? "revoked" : key.IsValid(now) ? "valid" : "expired";
+            yield return new Line(key.Name, key.Hashes.IsEmpty ? "" : key.Hashes[0].Prefix + "…", state, key.Limits) { Created = key.Created };
+        }
+    }
+
+    private static void WriteList(Utf8JsonWriter json, IEnumerable<Line> lines, IReadOnlyDictionary<string, DateTimeOffset> seen)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("keys");
+        foreach (Line line in lines)
+        {
+            json.WriteStartObject();
+            WriteLine(json, line, seen.TryGetValue(line.Name, out DateTimeOffset last) ? last : null);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void WriteLine(Utf8JsonWriter json, Line line, DateTimeOffset? seen)
+    {
+        json.WriteString("name", line.Name);
+        json.WriteString("state", line.State);
+        if (line.Key.Length > 0) json.WriteString("prefix", line.Key.TrimEnd('…'));
+        if (line.Created is { } created) json.WriteString("created", created);
+        KeyRingJson.WriteLimits(json, line.Limits);
+        if (seen is { } last) json.WriteString("lastSeen", last);
+    }
+
+    private static void WriteUsage(Utf8JsonWriter json, Line line, ClientStanding standing, DateTimeOffset? seen)
+    {
+        json.WriteStartObject();
+        WriteLine(json, line, seen);
+        json.WriteNumber("tokensToday", standing.Tokens);
+        if (standing.TokensLeft is { } left) json.WriteNumber("tokensLeft", left);
+        json.WriteString("tokensReset", standing.TokensReset);
+        json.WriteNumber("usdThisMonth", standing.Dollars);
+        if (line.Limits.UsdPerMonth is { } limit) json.WriteNumber("usdLeft", Math.Max(0, limit - standing.Dollars));
+        json.WriteString("usdReset", standing.DollarsReset);
+        json.WriteEndObject();
+    }
+
+    private static string Dollars(decimal dollars) => dollars.ToString("0.0000", CultureInfo.InvariantCulture);
+
+    private sealed record Line(string Name, string Key, string State, ClientLimits Limits)
+    {
+        public DateTimeOffset? Created { get; init; }
+    }
+}
