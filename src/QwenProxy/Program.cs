@@ -13,7 +13,7 @@ ProgramVersion program = ProgramVersion.OfThis();
 SignInCommands signIn = new(terminal, SourcesOf);
 CommandActions actions = new()
 {
-    Serve = new ServeCommand(terminal, SourcesOf).RunAsync,
+    Serve = new ServeCommand(terminal, SourcesOf, stop).RunAsync,
     Demo = new DemoCommand(terminal).RunAsync,
     Simulate = new SimulateCommand(terminal).RunAsync,
     Login = signIn.LoginAsync,
