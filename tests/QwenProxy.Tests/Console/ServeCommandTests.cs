@@ -140,7 +140,7 @@ public sealed class ServeCommandTests : IDisposable
         await using RawUpstream large = new(async exchange =>
         {
             await exchange.SendAsync(RawUpstream.Sse(""));
-            int times = exchange.BodyText.Contains("long", StringComparison.Ordinal) ? 150 : 1;
+            int times = exchange.BodyText.Contains("long", StringComparison.Ordinal) ? 60 : 1;
             for (int i = 0; i < times; i++) await exchange.SendAsync(chunk);
             await exchange.SendAsync("data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
         });
@@ -148,8 +148,8 @@ public sealed class ServeCommandTests : IDisposable
         using HttpClient client = new() { BaseAddress = await program.AddressAsync(), Timeout = TimeSpan.FromMinutes(3) };
         for (int i = 0; i < 20; i++) await DrainAsync(await PostAsync(client));
         long before = program.ResidentBytes();
-        await DrainAsync(await PostAsync(client, new string('x', 60 * 1024 * 1024)));
-        Assert.True(await DrainAsync(await PostAsync(client, "long")) > 100_000_000);
+        await DrainAsync(await PostAsync(client, new string('x', 40 * 1024 * 1024)));
+        Assert.True(await DrainAsync(await PostAsync(client, "long")) > 50_000_000);
         await Until.TrueAsync(() => program.ResidentBytes() <= before * 13 / 10, TimeSpan.FromSeconds(60));
     }
 
