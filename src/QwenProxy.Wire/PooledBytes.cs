@@ -8,6 +8,9 @@ namespace QwenProxy.Wire;
 /// </summary>
 public sealed class PooledBytes(int initialCapacity = 4096) : IBufferWriter<byte>, IDisposable
 {
+    /// <summary>Larger arrays are not pooled: the pool keeps what it once had, and a proxy that served one large body would be large for good.</summary>
+    public const int LargestPooled = 1024 * 1024;
+
     private byte[] _array = [];
     private int _length;
 
@@ -66,9 +69,9 @@ public sealed class PooledBytes(int initialCapacity = 4096) : IBufferWriter<byte
     {
         if (_array.Length <= threshold || _length > threshold / 2) return;
         byte[] old = _array;
-        _array = ArrayPool<byte>.Shared.Rent(Math.Max(initialCapacity, _length));
+        _array = Rent(Math.Max(initialCapacity, _length));
         old.AsSpan(0, _length).CopyTo(_array);
-        ArrayPool<byte>.Shared.Return(old);
+        Return(old);
     }
 
     public void Dispose()
@@ -76,16 +79,23 @@ public sealed class PooledBytes(int initialCapacity = 4096) : IBufferWriter<byte
         byte[] old = _array;
         _array = [];
         _length = 0;
-        if (old.Length > 0) ArrayPool<byte>.Shared.Return(old);
+        Return(old);
     }
 
     private void Reserve(int count)
     {
         int needed = checked(_length + count);
         if (needed <= _array.Length) return;
-        byte[] bigger = ArrayPool<byte>.Shared.Rent(Math.Max(needed, Math.Max(initialCapacity, Math.Min(_array.Length * 2, int.MaxValue / 2))));
+        byte[] bigger = Rent(Math.Max(needed, Math.Max(initialCapacity, Math.Min(_array.Length * 2, int.MaxValue / 2))));
         _array.AsSpan(0, _length).CopyTo(bigger);
-        if (_array.Length > 0) ArrayPool<byte>.Shared.Return(_array);
+        Return(_array);
         _array = bigger;
+    }
+
+    private static byte[] Rent(int length) => length <= LargestPooled ? ArrayPool<byte>.Shared.Rent(length) : GC.AllocateUninitializedArray<byte>(length);
+
+    private static void Return(byte[] array)
+    {
+        if (array.Length is > 0 and <= LargestPooled) ArrayPool<byte>.Shared.Return(array);
     }
 }

@@ -15,7 +15,7 @@ KeysReport keysReport = new(terminal, SourcesOf, TimeProvider.System);
 SignInCommands signIn = new(terminal, SourcesOf);
 CommandActions actions = new()
 {
-    Serve = new ServeCommand(terminal, SourcesOf).RunAsync,
+    Serve = new ServeCommand(terminal, SourcesOf, stop).RunAsync,
     Demo = new DemoCommand(terminal).RunAsync,
     Simulate = new SimulateCommand(terminal).RunAsync,
     Login = signIn.LoginAsync,

@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+
 namespace QwenProxy.Wire.Tests;
 
 public sealed class PooledBytesTests
@@ -21,6 +24,17 @@ public sealed class PooledBytesTests
         bytes.ShrinkIfLarge(65_536);
         Assert.True(bytes.Capacity < 65_536);
         Assert.Equal(3, bytes.Length);
+    }
+
+    [Fact]
+    public void LargeArray_IsLeftToTheCollectorAndNotKept()
+    {
+        PooledBytes bytes = new();
+        bytes.Write(new byte[PooledBytes.LargestPooled + 1]);
+        Assert.True(MemoryMarshal.TryGetArray(bytes.Memory, out ArraySegment<byte> large));
+        bytes.Dispose();
+        byte[][] rented = [.. Enumerable.Range(0, 64).Select(_ => ArrayPool<byte>.Shared.Rent(large.Array!.Length))];
+        Assert.DoesNotContain(large.Array, rented);
     }
 
     [Fact]

@@ -47,6 +47,15 @@ internal sealed partial class ConfigurationWatcher : IDisposable
     /// <summary>Where the values of <see cref="Current"/> came from.</summary>
     public IReadOnlyList<EffectiveValue> Values { get; private set; }
 
+    /// <summary>Loads again now, whether anything looks changed or not, and says what came of it.</summary>
+    public void LookAgain()
+    {
+        lock (_gate)
+        {
+            if (!_isDisposed) Try(Reload);
+        }
+    }
+
     public void Dispose()
     {
         lock (_gate) _isDisposed = true;
@@ -60,19 +69,30 @@ internal sealed partial class ConfigurationWatcher : IDisposable
         try
         {
             if (_isDisposed) return;
-            WatchedInputs now = _loaded.Look();
-            bool isSettled = now.IsSameAs(_lastSeen);
-            _lastSeen = now;
-            if (isSettled && !now.IsSameAs(_loaded)) Reload();
-        }
-        catch (Exception e)
-        {
-            // On a timer's thread an exception would end the process, and with it every stream that runs.
-            LogFailed(_logger, e);
+            Try(() =>
+            {
+                WatchedInputs now = _loaded.Look();
+                bool isSettled = now.IsSameAs(_lastSeen);
+                _lastSeen = now;
+                if (isSettled && !now.IsSameAs(_loaded)) Reload();
+            });
         }
         finally
         {
             _gate.Exit();
+        }
+    }
+
+    private void Try(Action look)
+    {
+        try
+        {
+            look();
+        }
+        catch (Exception e)
+        {
+            // On a timer's or a signal's thread an exception would end the process, and with it every stream that runs.
+            LogFailed(_logger, e);
         }
     }
 

@@ -34,7 +34,7 @@ internal sealed class DemoCommand(Terminal terminal)
                 Port = options.Port ?? (options.Once ? 0 : new ProxySnapshot().Port),
                 Accounts = [new AccountSnapshot { Name = "demo", BaseUrl = simulator.BaseUrl, Profile = Profiles.ByName("dashscope")!, ApiKey = new Secret("demo-key") }],
             };
-            using ILoggerFactory loggers = LoggerFactory.Create(builder => builder.SetMinimumLevel(LogLevel.Error).AddConsole(o => o.LogToStandardErrorThreshold = LogLevel.Trace));
+            using ILoggerFactory loggers = LoggerFactory.Create(builder => Logging.HideStartFailures(builder, LogLevel.Error).SetMinimumLevel(LogLevel.Error).AddConsole(o => o.LogToStandardErrorThreshold = LogLevel.Trace));
             ProxyRuntime runtime = new(snapshot, loggers, TimeProvider.System, new Random());
             await using ProxyServer server = await ProxyServer.StartAsync(runtime, stop);
             return await ShowAsync(simulator, server, scenario, options.Once, stop);
@@ -44,9 +44,9 @@ internal sealed class DemoCommand(Terminal terminal)
             terminal.Error.WriteLine($"{unknown.Message}. `qwen-proxy simulate --list` shows them all.");
             return ExitCodes.BadUsage;
         }
-        catch (IOException taken)
+        catch (Exception failure) when (ListenProblem.Is(failure))
         {
-            terminal.Error.WriteLine($"The demo cannot listen: {taken.GetBaseException().Message}. Choose another port with --port.");
+            terminal.Error.WriteLine(await ListenProblem.TellAsync("The demo", new ProxySnapshot().Host, options.Port ?? new ProxySnapshot().Port, failure, stop));
             return ExitCodes.Failed;
         }
     }

@@ -6,7 +6,7 @@ using QwenProxy.Observability;
 namespace QwenProxy.Console;
 
 /// <summary><c>qwen-proxy serve</c>: runs the proxy until a signal.</summary>
-internal sealed partial class ServeCommand(Terminal terminal, Func<ConfigurationFlags, ConfigurationSources> sourcesOf)
+internal sealed partial class ServeCommand(Terminal terminal, Func<ConfigurationFlags, ConfigurationSources> sourcesOf, StopSignals signals)
 {
     public async Task<int> RunAsync(ServeOptions options, CancellationToken stop)
     {
@@ -33,7 +33,7 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
         foreach (string fault in faults) terminal.Error.WriteLine(fault);
         if (faults.Count > 0) return ExitCodes.BadUsage;
         using OtlpExport? export = OtlpExport.Start(telemetry);
-        using ILoggerFactory loggers = Logging.Create(snapshot, !System.Console.IsErrorRedirected);
+        using ILoggerFactory loggers = Logging.Create(snapshot, !System.Console.IsErrorRedirected, out Action reopenLogs);
         ILogger logger = loggers.CreateLogger("QwenProxy");
         ProxyRuntime runtime = new(snapshot, loggers, TimeProvider.System, new Random());
         ProxyServer server;
@@ -41,9 +41,9 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
         {
             server = await ProxyServer.StartAsync(runtime, stop);
         }
-        catch (IOException taken)
+        catch (Exception failure) when (ListenProblem.Is(failure))
         {
-            terminal.Error.WriteLine($"qwen-proxy cannot listen on {snapshot.Host}:{snapshot.Port}: {taken.GetBaseException().Message}. Stop the other program or choose another port with --port.");
+            terminal.Error.WriteLine(await ListenProblem.TellAsync("qwen-proxy", snapshot.Host, snapshot.Port, failure, stop));
             await runtime.DisposeAsync();
             return ExitCodes.Failed;
         }
@@ -53,10 +53,17 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
             using ConfigurationWatcher watcher = new(sources, loaded, TimeProvider.System, logger);
             watcher.Changed += runtime.Apply;
             watcher.Refused += runtime.Refuse;
+            using IdleCollector collector = new(runtime.Drain, TimeProvider.System);
+            signals.Reload = () =>
+            {
+                reopenLogs();
+                watcher.LookAgain();
+            };
             TellStart(logger, runtime, server.Address, loaded);
             using ServiceNotice? notice = ServiceNotice.From(sources.Variable, TimeProvider.System);
             notice?.Ready();
             await WaitForAsync(stop);
+            signals.Reload = () => { };
             notice?.Stopping();
             terminal.Error.WriteLine($"Stopping; running requests may finish for {runtime.Snapshot.Timeouts.Drain.TotalSeconds:0} s.");
             await server.StopAsync();

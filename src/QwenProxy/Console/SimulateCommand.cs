@@ -32,9 +32,9 @@ internal sealed class SimulateCommand(Terminal terminal)
             SimulatorOptions settings = new() { Port = options.Port ?? DefaultPort, ReplayFile = options.ReplayFile, Scenario = options.Scenario ?? "healthy", OAuth = new OAuthSimulator(TimeProvider.System, new OAuthSimulatorOptions { ConfirmsAfterPolls = PollsUntilConfirmed, IntervalSeconds = 1 }) };
             simulator = await SimulatorServer.StartAsync(settings, stop);
         }
-        catch (IOException taken)
+        catch (Exception failure) when (ListenProblem.Is(failure))
         {
-            terminal.Error.WriteLine($"The simulator cannot listen: {taken.GetBaseException().Message}. Choose another port with --port.");
+            terminal.Error.WriteLine(await ListenProblem.TellAsync("The simulator", "127.0.0.1", options.Port ?? DefaultPort, failure, stop));
             return ExitCodes.Failed;
         }
         catch (ScenarioException unknown)

@@ -15,7 +15,7 @@ using QwenProxy.Wire;
 namespace QwenProxy.Endpoints;
 
 /// <summary><c>GET /v1/models</c> and <c>/v1/models/{id}</c>, in OpenAI's shape with sizes added, or in Anthropic's for clients that send <c>anthropic-version</c>.</summary>
-internal sealed class ModelsEndpoint(CurrentConfiguration configuration, ModelDirectory directory, IdSource ids, TimeProvider time)
+internal sealed class ModelsEndpoint(CurrentConfiguration configuration, DrainState drain, ModelDirectory directory, IdSource ids, TimeProvider time)
 {
     public async Task RunAsync(HttpContext http, string rest)
     {
@@ -24,6 +24,14 @@ internal sealed class ModelsEndpoint(CurrentConfiguration configuration, ModelDi
         http.Response.Headers["x-request-id"] = requestId;
         bool anthropic = http.Request.Headers.ContainsKey("anthropic-version");
         if (anthropic) http.Response.Headers[MessagesClient.RequestId] = requestId;
+        if (drain.IsDraining)
+        {
+            ProxyError draining = OwnErrors.Draining(TimeSpan.FromSeconds(5));
+            http.Response.Headers.RetryAfter = "5";
+            await WriteErrorAsync(http, draining, anthropic);
+            return;
+        }
+
         if (!ClientKeys.TryIdentify(http.Request, snapshot, time.GetUtcNow(), out Client? client))
         {
             await WriteErrorAsync(http, OwnErrors.InvalidApiKey(), anthropic);

@@ -152,7 +152,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
             Guard = new RequestGuard(_configuration, Instruments),
             Lifecycle = lifecycle,
             Forwarding = new Forwarding(lifecycle, Router, Upstreams, chat),
-            Models = new ModelsEndpoint(_configuration, Models, Instruments.Ids, Instruments.Time),
+            Models = new ModelsEndpoint(_configuration, Drain, Models, Instruments.Ids, Instruments.Time),
             Operations = new OperationsEndpoints(_configuration, Readiness, Instruments.Metrics, admin, Instruments.Time),
             Chat = chat,
             Messages = new MessagesClient(Instruments.Ids, new TokenEstimate()),

@@ -16,6 +16,9 @@ internal sealed class RollingFileLogger : ILoggerProvider
     public const int KeptFiles = 4;
     public const int QueueLength = 4096;
 
+    /// <summary>Stands in the queue for the wish to open anew: a line is never empty.</summary>
+    private static readonly byte[] ReopenMark = [];
+
     private readonly string _path;
     private readonly TimeProvider _time;
     private readonly Channel<byte[]> _queue;
@@ -36,6 +39,9 @@ internal sealed class RollingFileLogger : ILoggerProvider
         new DurableFiles().EnsureFolder(Path.GetDirectoryName(path)!, ours: true);
         _writing = Task.Run(WriteAsync);
     }
+
+    /// <summary>The next line goes to the file that has the name then: another program has moved this one away.</summary>
+    public void Reopen() => _queue.Writer.TryWrite(ReopenMark);
 
     public ILogger CreateLogger(string categoryName) => new Writer(this, categoryName);
 
@@ -72,6 +78,7 @@ internal sealed class RollingFileLogger : ILoggerProvider
 
     private async Task<Stream> WriteAsync(Stream? file, byte[] line)
     {
+        if (line.Length == 0) file = await CloseAsync(file);
         file ??= _open(_path);
         if (file.Length > _maxFileBytes)
         {

@@ -1,11 +1,19 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using QwenProxy.Wire;
 
 namespace QwenProxy.Proxying;
 
-/// <summary>The response body, with a count of what was written to it: the pump flushes once it has taken what is there.</summary>
-internal sealed class CountingWriter(PipeWriter output) : IBufferWriter<byte>
+/// <summary>
+/// The response body, with a count of what was written to it: the pump flushes once it has taken what is there. What comes at once beyond
+/// <see cref="HeldByServer"/> waits here and goes on in pieces as the client reads: the server would keep the room it once made for it.
+/// </summary>
+internal sealed class CountingWriter(PipeWriter output) : IBufferWriter<byte>, IDisposable
 {
+    private const int HeldByServer = 1024 * 1024;
+    private const int PieceBytes = 64 * 1024;
+
+    private PooledBytes? _waiting;
     private long _flushed;
 
     public long Written { get; private set; }
@@ -16,18 +24,49 @@ internal sealed class CountingWriter(PipeWriter output) : IBufferWriter<byte>
 
     public void Advance(int count)
     {
-        output.Advance(count);
+        if (_waiting is null) output.Advance(count);
+        else _waiting.Advance(count);
         Written += count;
     }
 
-    public Memory<byte> GetMemory(int sizeHint = 0) => output.GetMemory(sizeHint);
+    public Memory<byte> GetMemory(int sizeHint = 0) => Target().GetMemory(sizeHint);
 
-    public Span<byte> GetSpan(int sizeHint = 0) => output.GetSpan(sizeHint);
+    public Span<byte> GetSpan(int sizeHint = 0) => Target().GetSpan(sizeHint);
 
     /// <summary>Waits while the client reads slower than upstream speaks: this is what slows upstream down.</summary>
     public ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken)
     {
+        if (_waiting is not null) return FlushInPiecesAsync(cancellationToken);
         _flushed = Written;
         return output.FlushAsync(cancellationToken);
+    }
+
+    /// <summary>Before the server ends the body, for it does not know of what waits here. The rest it flushes itself, in one piece with the end.</summary>
+    public async ValueTask FinishAsync(CancellationToken cancellationToken)
+    {
+        if (_waiting is not null) await FlushInPiecesAsync(cancellationToken);
+    }
+
+    public void Dispose() => _waiting?.Dispose();
+
+    private IBufferWriter<byte> Target()
+    {
+        if (_waiting is null && UnflushedBytes >= HeldByServer) _waiting = new PooledBytes(PieceBytes);
+        return _waiting is null ? output : _waiting;
+    }
+
+    private async ValueTask<FlushResult> FlushInPiecesAsync(CancellationToken cancellationToken)
+    {
+        using PooledBytes waiting = _waiting!;
+        FlushResult result = await output.FlushAsync(cancellationToken);
+        for (int at = 0; at < waiting.Length; at += PieceBytes)
+        {
+            output.Write(waiting.Span.Slice(at, Math.Min(PieceBytes, waiting.Length - at)));
+            result = await output.FlushAsync(cancellationToken);
+        }
+
+        _waiting = null;
+        _flushed = Written;
+        return result;
     }
 }

@@ -166,6 +166,7 @@ internal sealed class Exchange : IDisposable
         _lifetime.Dispose();
         _end.Dispose();
         Body.Dispose();
+        Output.Dispose();
     }
 
     private void EndByLimit()

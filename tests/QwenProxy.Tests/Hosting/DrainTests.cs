@@ -37,6 +37,15 @@ public sealed class DrainTests
         Assert.StartsWith("HTTP/1.1 503", refused.Head, StringComparison.Ordinal);
         Assert.Contains("Retry-After: ", refused.Head, StringComparison.OrdinalIgnoreCase);
         Assert.Contains("stopping", refused.Body, StringComparison.Ordinal);
+        foreach (string path in new[] { "GET /v1/models", "GET /v1/models/m", "GET /v1/files", "GET /v1/responses/r" })
+        {
+            using RawClient other = await RawClient.ConnectAsync(proxy.Server.Address);
+            await other.SendAsync($"{path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            RawResponse no = await other.ReadToEndAsync();
+            Assert.StartsWith("HTTP/1.1 503", no.Head, StringComparison.Ordinal);
+            Assert.NotNull(no.Header("Retry-After"));
+            Assert.Contains("draining", no.Body, StringComparison.Ordinal);
+        }
 
         Assert.False(stopping.IsCompleted);
         goOn.SetResult();
@@ -58,7 +67,7 @@ public sealed class DrainTests
         await client.SendAsync(RawClient.Post(Dialect.Body(dialect, stream: true), Dialect.Path(dialect)));
         string begun = await client.ReadUntilAsync("\r\n\r\n");
         Task stopping = proxy.Server.StopAsync(TimeSpan.FromMilliseconds(300));
-        string rest = await client.ReadUntilAsync("The proxy is stopping");
+        string rest = await client.ReadUntilAsync("The proxy is stopping and ended this answer before it was finished");
         await stopping.WaitAsync(Soon);
         Assert.StartsWith("HTTP/1.1 200", begun, StringComparison.Ordinal);
         Assert.False(StreamText.IsComplete(rest));

@@ -58,6 +58,13 @@ internal sealed class ProxyProcess : IDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>What of its memory is in the machine's, as Linux counts it.</summary>
+    public long ResidentBytes()
+    {
+        _process.Refresh();
+        return _process.WorkingSet64;
+    }
+
     public void Dispose()
     {
         if (!_process.HasExited) _process.Kill();

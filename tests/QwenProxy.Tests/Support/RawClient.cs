@@ -64,6 +64,9 @@ internal sealed class RawClient : IDisposable
         }
     }
 
+    /// <summary>Nothing more is sent; what comes is still read.</summary>
+    public void EndSending() => _socket.Shutdown(SocketShutdown.Send);
+
     /// <summary>Hangs up with a reset.</summary>
     public void Reset()
     {

@@ -9,11 +9,15 @@ internal sealed class DrainState : IDisposable
     private readonly CancellationTokenSource _end = new();
     private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _active;
+    private long _entered;
     private volatile bool _draining;
 
     public bool IsDraining => _draining;
 
     public int Active => Volatile.Read(ref _active);
+
+    /// <summary>How many have been counted in so far.</summary>
+    public long Entered => Interlocked.Read(ref _entered);
 
     /// <summary>Ends what is still running when the drain time is over.</summary>
     public CancellationToken End => _end.Token;
@@ -21,7 +25,12 @@ internal sealed class DrainState : IDisposable
     /// <summary>Counts a request in. False when <paramref name="limit"/> are running already.</summary>
     public bool TryEnter(int limit)
     {
-        if (Interlocked.Increment(ref _active) <= limit) return true;
+        if (Interlocked.Increment(ref _active) <= limit)
+        {
+            Interlocked.Increment(ref _entered);
+            return true;
+        }
+
         Leave();
         return false;
     }

@@ -40,6 +40,7 @@ internal sealed class RequestLifecycle(
         {
             ProxyError? error = admission.Admit(exchange, out entered) ?? await AcceptAsync(exchange) ?? await serve(exchange, dialect);
             if (error is not null) await FailAsync(exchange, dialect, error);
+            else await exchange.Output.FinishAsync(exchange.Token);
         }
         catch (OperationCanceledException) when (exchange.Token.IsCancellationRequested)
         {
