@@ -57,6 +57,21 @@ public sealed class LoneCloseTests
         Assert.Equal(sse, Of(sse, whole: true, begins: false, out _).Stream);
     }
 
+    [Theory]
+    [InlineData("The model closes its thoughts with </think>, and then answers.")]
+    [InlineData("Two tags: <think> opens.\n</think>\ncloses.")]
+    [InlineData("He typed \"<think>hi</think>\" twice.\n\nAnd then nothing.")]
+    [InlineData("Use `<think>`…`</think>`.\n\n```\n<think>\nx\n</think>\n```\n")]
+    [InlineData("The tag is **</think>**.\n\n| tag |\n|---|\n|</think>|\n")]
+    [InlineData("Das Ende steht in „</think>“ und (</think>).")]
+    [InlineData("    </think>\n\nis indented code.")]
+    [InlineData("1. `</think>`\n2. '</think>'\n")]
+    [InlineData("<p>thoughts</p></think_more>")]
+    public void WholeAnswerThatSpeaksOfTheTag_ReachesTheFoldUntouched(string text)
+    {
+        foreach (string[] pieces in Sse.Cuts(text)) Assert.Equal(Sse.Stream(pieces), Of(Sse.Stream(pieces), whole: true, begins: false, out _).Stream);
+    }
+
     [Fact]
     public void WholeAnswerWithThinkingInItsField_OnlyLosesTheTag()
     {

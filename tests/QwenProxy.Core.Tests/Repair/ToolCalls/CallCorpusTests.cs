@@ -9,11 +9,11 @@ namespace QwenProxy.Core.Tests.Repair.ToolCalls;
 /// <summary>The bars of docs/tool-repair.md, on labelled streams with fixed seeds.</summary>
 public sealed class CallCorpusTests(ITestOutputHelper output)
 {
-    private static RepairRun Run(string sse)
+    private static RepairRun Run(string sse, bool whole = false)
     {
         int ids = 0;
         string Mint() => $"minted_{++ids}";
-        return RepairRun.Of(sse, RepairRun.NewContext(CallCorpus.Tools), c =>
+        return RepairRun.Of(sse, RepairRun.NewContext(CallCorpus.Tools, whole: whole), c =>
             [new AnswerTextStage(c, RepairMode.On, TextTags.Thinking | TextTags.Calls, Mint), new ToolDeltaStage(c, RepairMode.On, Mint)]);
     }
 
@@ -85,6 +85,7 @@ public sealed class CallCorpusTests(ITestOutputHelper output)
         {
             string sse = Sse.Stream(corpus.Cut(corpus.Negative()), corpus.Pick<string>(["content", "reasoning_content"]));
             Assert.Equal(sse, Run(sse).Stream);
+            Assert.Equal(sse, Run(sse, whole: true).Stream);
         }
     }
 
@@ -188,6 +189,9 @@ public sealed class CallCorpusTests(ITestOutputHelper output)
             string outer = corpus.Pick<string>(["", "\n", "\n\n"]);
             RepairRun run = Run(Sse.Stream(corpus.Cut($"<{tag}>{inner}{thinking}{inner}</{tag}>{outer}{answer}")));
             bool exact = run.Reasoning == thinking && run.Content == answer && run.Calls.Length == 0;
+            RepairRun alone = Run(Sse.Stream(corpus.Cut($"{thinking}{inner}</{tag}>{outer}{answer}")), whole: true);
+            exact &= alone.Reasoning == thinking && alone.Content == answer && alone.Calls.Length == 0;
+            if (alone.Reasoning != thinking || alone.Content != answer) output.WriteLine($"alone {thinking} / {answer} -> {alone.Seen}");
             split += exact ? 1 : 0;
             if (!exact) output.WriteLine($"{thinking} / {answer} -> {run.Seen}");
         }
