@@ -6,6 +6,7 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Hosting;
+using QwenProxy.Observability;
 using QwenProxy.Simulator;
 using QwenProxy.Simulator.Scenarios;
 
