@@ -119,10 +119,11 @@ public sealed class ServeCommandTests : IDisposable
         start.Environment["HOME"] = _folder.Path;
         start.Environment["QWEN_BASE_URL"] = upstream.BaseUrl.ToString();
         using Process terminal = Process.Start(start)!;
-        const string mark = "Qwen Proxy listens on ";
+        const string mark = "Page: ";
+        using CancellationTokenSource limit = new(TimeSpan.FromSeconds(60));
         string line = "";
-        while (!line.Contains(mark, StringComparison.Ordinal)) line = await terminal.StandardOutput.ReadLineAsync() ?? throw new EndOfStreamException("The program ended.");
-        Uri address = new(line[(line.IndexOf(mark, StringComparison.Ordinal) + mark.Length)..].Split(' ')[0]);
+        while (!line.StartsWith(mark, StringComparison.Ordinal)) line = await terminal.StandardOutput.ReadLineAsync(limit.Token) ?? throw new EndOfStreamException("The program ended.");
+        Uri address = new(line[mark.Length..].Trim());
         using HttpClient client = new() { BaseAddress = address };
         using HttpResponseMessage running = await PostAsync(client);
         terminal.Kill();
