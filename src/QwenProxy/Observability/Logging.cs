@@ -28,7 +28,7 @@ internal static class Logging
         builder.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         if (onTerminal)
         {
-            Add(builder, () => new TerminalLogger(System.Console.Error, TimeProvider.System));
+            Add(builder, () => new TerminalLogger(System.Console.OpenStandardError(), TimeProvider.System));
         }
         else
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using Microsoft.Extensions.Logging;
 
 namespace QwenProxy.Observability;
@@ -7,7 +8,7 @@ namespace QwenProxy.Observability;
 /// Log lines for a person at a terminal. The line of a request says in 100 columns what one looks for first; all of it is in the log file, on the page and
 /// in <c>qwen-proxy requests</c>. Other events come as they are, with the level before those that ask for attention.
 /// </summary>
-internal sealed class TerminalLogger(TextWriter output, TimeProvider time) : ILoggerProvider
+internal sealed class TerminalLogger(Stream output, TimeProvider time) : ILoggerProvider
 {
     public const int Columns = 100;
 
@@ -16,11 +17,11 @@ internal sealed class TerminalLogger(TextWriter output, TimeProvider time) : ILo
 
     private const int RequestEvent = 1;
 
-    private readonly Lock _gate = new();
+    private readonly LineOutput _lines = new(output, time, dropped => $"{dropped} log lines were left out: the terminal did not take them.{Environment.NewLine}");
 
     public ILogger CreateLogger(string categoryName) => new Writer(this);
 
-    public void Dispose() => output.Flush();
+    public void Dispose() => _lines.Dispose();
 
     private void Add(LogLevel level, string text)
     {
@@ -31,7 +32,9 @@ internal sealed class TerminalLogger(TextWriter output, TimeProvider time) : ILo
             LogLevel.Error or LogLevel.Critical => "error: ",
             _ => "",
         };
-        lock (_gate) output.WriteLine($"{clock} {mark}{text}");
+        // Words of others may stand in it: what would move the cursor or colour the screen does not reach the terminal.
+        string line = PrintableText.Replace($"{clock} {mark}{text}{Environment.NewLine}", c => char.IsControl(c) && c is not ('\n' or '\r' or '\t'));
+        _lines.Add(Encoding.UTF8.GetBytes(line), atOnce: level >= LogLevel.Error);
     }
 
     /// <summary>Status and end, how long it took, the route, model and account, and the id as far as there is room for it.</summary>

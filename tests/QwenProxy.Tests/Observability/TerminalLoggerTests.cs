@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Text;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Observability;
 using QwenProxy.Testing;
@@ -12,13 +12,13 @@ public sealed class TerminalLoggerTests
     [InlineData("a-model-with-a-very-long-name-that-goes-on-and-on", "an-account-of-a-long-name", "/v1/some/very/long/path/to/something", "first_token_timeout")]
     public void RequestLine_FitsInAHundredColumns(string model, string account, string path, string end)
     {
-        StringWriter output = new(CultureInfo.InvariantCulture);
+        MemoryStream output = new();
         using (TerminalLogger terminal = new(output, new FakeClock()))
         {
             RequestLog.Request(terminal.CreateLogger("t"), "POST", path, end == "complete" ? 200 : 504, end, model, model, account, "alice", "127.0.0.1", "agent/1.0", true, false, 2, 1, 10, 20, 30, 1.5, 12345.6, 7, 8, "req_778e01c59b000003");
         }
 
-        string line = output.ToString().TrimEnd('\n');
+        string line = Encoding.UTF8.GetString(output.ToArray()).TrimEnd('\n');
         Assert.InRange(line.Length, 1, TerminalLogger.Columns);
         Assert.Contains(end == "complete" ? "200" : "504 first_token_timeout", line, StringComparison.Ordinal);
         Assert.Contains("12.3 s", line, StringComparison.Ordinal);
@@ -28,11 +28,37 @@ public sealed class TerminalLoggerTests
     [Fact]
     public void Warning_IsMarkedAndTheStartIsLeftToItsOwnLines()
     {
-        StringWriter output = new(CultureInfo.InvariantCulture);
-        using TerminalLogger terminal = new(output, new FakeClock());
+        MemoryStream output = new();
+        FakeClock clock = new();
+        using TerminalLogger terminal = new(output, clock);
         ILogger logger = terminal.CreateLogger("t");
         RequestLog.SignedOut(logger, "me", "refused");
         logger.Log(LogLevel.Information, new EventId(TerminalLogger.StartEvent), "started", null, (text, _) => text);
-        Assert.EndsWith(" warning: Account me is signed out: refused\n", output.ToString(), StringComparison.Ordinal);
+        clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.EndsWith(" warning: Account me is signed out: refused\n", Encoding.UTF8.GetString(output.ToArray()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TerminalThatIsGone_HurtsNobody()
+    {
+        FakeClock clock = new();
+        using TerminalLogger terminal = new(new GoneStream(), clock);
+
+        RequestLog.SignedOut(terminal.CreateLogger("t"), "me", "refused");
+        clock.Advance(TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public void ControlCharacters_DoNotReachTheTerminal()
+    {
+        MemoryStream output = new();
+        using (TerminalLogger terminal = new(output, new FakeClock())) RequestLog.SignedOut(terminal.CreateLogger("t"), "me", "red \e[31m text");
+
+        Assert.DoesNotContain('\e', Encoding.UTF8.GetString(output.ToArray()));
+    }
+
+    private sealed class GoneStream : MemoryStream
+    {
+        public override void Write(ReadOnlySpan<byte> buffer) => throw new IOException("Input/output error");
     }
 }
