@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
-using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Core.Repair;
@@ -42,7 +41,7 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
     {
         HttpResponse response = exchange.Http.Response;
         ProxyError? error = exchange.Error;
-        TokenCounts? tokens = exchange.Answer is NativeAnswer native ? native.Tokens : TokenCounts.Read(exchange.Usage.Span);
+        TokenCounts? tokens = TokenCounts.Read(exchange.Usage.Span);
         return new LedgerEntry
         {
             Time = exchange.Time.GetUtcNow(),
@@ -72,7 +71,7 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         string address = http.Connection.RemoteIpAddress?.ToString() ?? "-";
         return new SettledRequest(entry, http.Request.Method, exchange.Path, address, PrintableText.Of(http.Request.Headers.UserAgent.ToString()), exchange.IsStreaming)
         {
-            Native = exchange.Answer is NativeAnswer,
+            Native = exchange.IsNative,
             Reason = exchange.Error is { } error ? PrintableText.Of(error.Message, MaxReasonLength) : null,
             Fix = exchange.Error?.Fix,
             RequestBytes = exchange.Body.Length,
