@@ -68,7 +68,7 @@ internal sealed class MessageStream
         }
 
         if (chunk.Reasoning is { Length: > 0 } thought) Text("thinking", """{"type":"thinking","thinking":"","signature":""}""", thought);
-        if (chunk.Content is { } text && (text.Length > 0 || _open == "text")) Text("text", """{"type":"text","text":""}""", text);
+        if (chunk.Content is { } text && (text.Length > 0 || (_open == "text" && chunk.Finish is null))) Text("text", """{"type":"text","text":""}""", text);
         for (int i = 0; i < chunk.Tools.Count && _pieces.TryDequeue(out CallPiece piece); i++) Call(piece);
         if (chunk.Finish is not null) Finish(chunk.Finish);
     }

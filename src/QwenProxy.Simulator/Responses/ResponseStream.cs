@@ -60,7 +60,7 @@ internal sealed class ResponseStream
         }
 
         if (chunk.Reasoning is { Length: > 0 } thought) Text("reasoning", thought);
-        if (chunk.Content is { } text && (text.Length > 0 || _open == "message")) Text("message", text);
+        if (chunk.Content is { } text && (text.Length > 0 || (_open == "message" && chunk.Finish is null))) Text("message", text);
         for (int i = 0; i < chunk.Tools.Count && _pieces.TryDequeue(out CallPiece piece); i++) Call(piece);
         if (chunk.Finish is not null) Close();
     }

@@ -24,7 +24,7 @@ public sealed class NativeResumeTests
         "stream-error-dashscope?events=6&status=500&code=InternalError", "broken-event?events=5", "no-finish", "error-finish",
     ];
 
-    private static readonly string[] s_answers = ["thinking", "tools-1", "tools-2", "tool-after-text", "tool-after-thinking"];
+    private static readonly string[] s_answers = ["json", "empty-deltas", "thinking", "tools-1", "tools-2", "tool-after-text", "tool-after-thinking"];
 
     public static TheoryData<string, string> Faults
     {
@@ -78,6 +78,22 @@ public sealed class NativeResumeTests
         }
     }
 
+    /// <summary>Thinking without words is what Claude Code asks for.</summary>
+    [Fact]
+    public async Task CutAnywhere_WithoutTheWordsOfThinking_IsReplayedExactly()
+    {
+        AnswerMeaning wanted = (await MeantAsync(Dialect.Messages, "tool-after-thinking")) with { Reasoning = "" };
+        for (int events = 1; events < 40; events++)
+        {
+            foreach (string way in s_ways)
+            {
+                (string text, bool orderly) = await AskAsync(Dialect.Messages, $"cut?answer=tool-after-thinking&events={events}&how=rst", "tool-after-thinking", way, display: "omitted");
+                Assert.True(orderly && StreamText.IsComplete(text), $"{way} {events}: {text}");
+                Assert.Equal((way, events, wanted), (way, events, OfTheAnswer(text)));
+            }
+        }
+    }
+
     /// <summary>One model's signature never stands under another's words.</summary>
     [Fact]
     public async Task CutInThinking_LeavesTheBlockWithoutASignature_AndALaterOneIsWhole()
@@ -120,7 +136,7 @@ public sealed class NativeResumeTests
         Assert.All(upstream.Requests, r => Assert.DoesNotContain("chat", r.Target, StringComparison.Ordinal));
     }
 
-    private static async Task<(string Text, bool Orderly)> AskAsync(string dialect, string first, string second, string way)
+    private static async Task<(string Text, bool Orderly)> AskAsync(string dialect, string first, string second, string way, string display = "summarized")
     {
         await using SimulatorServer breaking = await SimulatorServer.StartAsync(new SimulatorOptions { Scenario = $"sequence:{first}|{second}" });
         await using SimulatorServer going = await SimulatorServer.StartAsync(new SimulatorOptions { Scenario = second });
@@ -128,7 +144,7 @@ public sealed class NativeResumeTests
         if (way[0] == 'c') a = a with { Native = NativeMode.Never };
         if (way[1] == 'c') b = b with { Native = NativeMode.Never };
         await using RunningProxy proxy = await RunningProxy.StartAsync(new ProxySnapshot { Accounts = [a, b] }, Brisk);
-        using HttpResponseMessage response = await proxy.PostAsync(Body(dialect, second), Dialect.Path(dialect));
+        using HttpResponseMessage response = await proxy.PostAsync(Body(dialect, second).Replace("\"budget_tokens\":2000", $"\"budget_tokens\":2000,\"display\":\"{display}\"", StringComparison.Ordinal), Dialect.Path(dialect));
         (string text, bool orderly) = await RunningProxy.ReadAsync(response);
         Assert.True(going.Requests.Count <= 1);
         Assert.Equal(way[0] == 'c', breaking.Requests[0].Target.Contains("chat", StringComparison.Ordinal));

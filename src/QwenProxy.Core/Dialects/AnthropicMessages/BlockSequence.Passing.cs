@@ -109,6 +109,7 @@ internal sealed partial class BlockSequence
             return;
         }
 
+        if (_open is { IsOpen: true, HasEnded: true } && e.Text(part).IsEmpty) return;
         if (!Fits(part)) SayAll(e, PartPlace.Original);
         else if (part.Kind == PartKind.Reasoning && options.Display != ThinkingDisplay.Shown)
         {
@@ -120,7 +121,8 @@ internal sealed partial class BlockSequence
 
     private void PassClose(ChatEvent e)
     {
-        if (!_open.IsOpen || !_open.IsPassed || _open.Source != e.Frame.Index) return;
+        // A stream that goes on where another broke off ends the block as well.
+        if (!_open.IsOpen || !_open.IsPassed || _open.HasEnded || _open.Source != e.Frame.Index) return;
         if (_open.HasLost && !_open.HasSpoken) _open.Forget();
         else
         {
