@@ -4,7 +4,7 @@ namespace QwenProxy.Simulator.Tests;
 
 public sealed class EveryScenarioTests
 {
-    private static readonly string[] Endless = ["stall", "silence", "headers-then-silence", "comments-only"];
+    private static readonly string[] Endless = ["stall", "stall-pings", "silence", "headers-then-silence", "comments-only"];
 
     public static TheoryData<string> Names => [.. SimulatedAnswers.Scenarios.Select(s => s.Name).Except(Endless).Except(["agent", "delay"])];
 
@@ -14,11 +14,16 @@ public sealed class EveryScenarioTests
     public async Task Scenario_IsServed(string name)
     {
         await using Upstream upstream = await Upstream.StartAsync();
-        foreach (string body in new[] { Ask.Tools, Ask.Plain })
+        (string Path, string Body)[] asks =
+        [
+            ("chat/completions", Ask.Tools), ("chat/completions", Ask.Plain), ("messages", """{"model":"m","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}"""),
+            ("responses", """{"model":"m","stream":true,"input":"hi"}"""),
+        ];
+        foreach ((string path, string body) in asks)
         {
             try
             {
-                using HttpResponseMessage response = await upstream.PostAsync("chat/completions", body, name);
+                using HttpResponseMessage response = await upstream.PostAsync(path, body, name);
                 string text = await response.Content.ReadAsStringAsync(Upstream.Stop);
                 Assert.DoesNotContain("simulator_fault", text);
                 Assert.True(name is "error-500" or "status" || name.StartsWith("error-500-", StringComparison.Ordinal)

@@ -59,15 +59,17 @@ async function startWorld() {
   mkdirSync(home);
   const aliases = {};
   for (const agent of agents(join(here, 'agents'), '')) {
-    agent.cases.forEach((name) => (aliases[modelOf(agent, name)] = `simulator/sim-${cases[name].scenario(`agent?script=${encodeURIComponent(join(folderOf(agent, name), 'script.json'))}`)}`));
+    agent.cases.forEach((name) => (aliases[modelOf(agent, name)] = `${cases[name].account ?? 'simulator'}/sim-${cases[name].scenario(`agent?script=${encodeURIComponent(join(folderOf(agent, name), 'script.json'))}`)}`));
   }
   writeFileSync(join(home, 'config.json'), JSON.stringify({
     port: proxyPort,
     accounts: [
       { name: 'simulator', baseUrl: `http://127.0.0.1:${simulatorPort}/v1`, apiKey: 'upstream-key' },
+      { name: 'native', baseUrl: `http://127.0.0.1:${simulatorPort}/v1`, apiKey: 'upstream-key', profile: 'llama-cpp' },
       { name: 'hand', baseUrl: `http://127.0.0.1:${handPort}/v1`, models: ['chat', 'responses', 'messages', 'cut-chat', 'cut-responses', 'cut-messages', 'limited'] },
     ],
     models: { aliases },
+    timeouts: { idleSeconds: 4 },
     storage: { dataFolder: home },
   }));
   const env = scrubbed(home);

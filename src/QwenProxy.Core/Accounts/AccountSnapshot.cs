@@ -42,8 +42,8 @@ public sealed record AccountSnapshot
     /// <summary>Requests that may run at once; further ones wait. Null for any number.</summary>
     public int? MaxConcurrent { get; init; }
 
-    /// <summary>Requests go to the upstream in the client's own dialect where it speaks it. False: always translated, repaired and resumed.</summary>
-    public bool Native { get; init; } = true;
+    /// <summary>Whether requests go to the upstream in the client's own dialect.</summary>
+    public NativeMode Native { get; init; }
 
     /// <summary>Headers the user wrote for this account; they override what the proxy would send.</summary>
     public ImmutableArray<KeyValuePair<string, string>> Headers { get; init; } = [];

@@ -141,15 +141,10 @@ public sealed record UpstreamProfile(string Name)
     public bool CanPrefill(string model) =>
         Prefill != PrefillStyle.None && ModelPattern.MatchesAny(PrefillModels, model) && !ModelPattern.MatchesAny(PrefillExceptModels, model);
 
-    /// <summary>The Anthropic Messages URL that belongs to a base URL; null where the upstream has none.</summary>
-    public Uri? MessagesUrl(Uri baseUrl) => Below(baseUrl, MessagesPath);
-
-    /// <summary>The Responses URL that belongs to a base URL; null where the upstream has none.</summary>
-    public Uri? ResponsesUrl(Uri baseUrl) => Below(baseUrl, ResponsesPath);
-
     public override string ToString() => Name;
 
-    private static Uri? Below(Uri baseUrl, string? path)
+    /// <summary>The URL of a path that is written as <see cref="MessagesPath"/> is; null for none.</summary>
+    public static Uri? Below(Uri baseUrl, string? path)
     {
         ArgumentNullException.ThrowIfNull(baseUrl);
         if (path is null) return null;

@@ -20,8 +20,8 @@ public abstract class DownstreamAnswer : IEventSink, IDisposable
     /// <summary>The stream failed after it began: the dialect's error event and no terminal event. Never called on a whole answer.</summary>
     public abstract void WriteError(ProxyError error);
 
-    /// <summary>Keeps the first stream's id when another stream continues the answer. The JSON token with quotes.</summary>
-    public virtual void PinId(byte[] idToken)
+    /// <summary>Another stream continues the answer, which keeps the first stream's id: a JSON token with quotes, or empty.</summary>
+    public virtual void Continue(byte[] idToken)
     {
     }
 

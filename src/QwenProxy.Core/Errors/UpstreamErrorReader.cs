@@ -29,7 +29,12 @@ public static class UpstreamErrorReader
     }
 
     /// <summary>An error event inside a stream. Its status is that of <c>:HTTP_STATUS</c>, else of its code, else of its kind.</summary>
-    public static ProxyError FromStreamEvent(ChatEvent chatEvent, string? model = null) => FromStreamEvent(chatEvent.Data.Span, chatEvent.HttpStatus, model);
+    public static ProxyError FromStreamEvent(ChatEvent chatEvent, string? model = null)
+    {
+        // A failed response holds its error among all that it was asked; the error alone is what it says.
+        ReadOnlySpan<byte> data = chatEvent.Data.Span;
+        return FromStreamEvent(chatEvent.Frame.Subject.IsEmpty ? data : chatEvent.Error.In(data), chatEvent.HttpStatus, model);
+    }
 
     /// <inheritdoc cref="FromStreamEvent(ChatEvent, string?)"/>
     public static ProxyError FromStreamEvent(ReadOnlySpan<byte> data, int httpStatus, string? model)

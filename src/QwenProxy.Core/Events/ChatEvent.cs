@@ -33,8 +33,18 @@ public sealed class ChatEvent : IDisposable
     private readonly PooledBytes _scratch = new(256);
     private PooledBytes? _copy;
     private EventShape? _shape;
+    private ByteRange _usage;
 
     public EventKind Kind { get; internal set; }
+
+    /// <summary>The wire API of <see cref="Raw"/>.</summary>
+    public WireDialect Dialect { get; internal set; }
+
+    /// <summary>The frame's place among the others of its stream.</summary>
+    public FrameMark Frame { get; internal set; }
+
+    /// <summary>Nothing follows this event: it is the last one, although it says something.</summary>
+    public bool EndsStream { get; internal set; }
 
     /// <summary>The frame's bytes as they came, with its blank line.</summary>
     public ReadOnlyMemory<byte> Raw { get; internal set; }
@@ -61,8 +71,14 @@ public sealed class ChatEvent : IDisposable
     /// <summary>How many items <c>choices</c> holds.</summary>
     public int ChoiceCount { get; internal set; }
 
-    /// <summary>The <c>usage</c> object; empty when absent or null.</summary>
+    /// <summary>The <c>usage</c> object in the upstream's own words; empty when absent or null. What it says is <see cref="UsageJson"/>.</summary>
     public ByteRange Usage { get; internal set; }
+
+    /// <summary>The usage report as chat writes it; empty when the event brings none. Valid until the event is changed.</summary>
+    public ReadOnlySpan<byte> UsageJson => IsEnvelope ? default : _usage.IsEmpty ? Usage.In(Data.Span) : _usage.In(_edits.Span);
+
+    /// <summary>Another report stands in the place of the upstream's.</summary>
+    public bool HasNewUsage { get; private set; }
 
     /// <summary>The <c>error</c> value, or the whole object where the error is flat; empty when there is none.</summary>
     public ByteRange Error { get; internal set; }
@@ -91,6 +107,7 @@ public sealed class ChatEvent : IDisposable
     public ReadOnlySpan<byte> Text(in EventPart part)
     {
         if (part.HasNewText) return part.NewText.In(_edits.Span);
+        if (!part.Meaning.IsEmpty) return part.Meaning.In(_edits.Span);
         return Plain(part.Kind == PartKind.ToolCall ? part.ToolArguments : part.Value);
     }
 
@@ -134,6 +151,13 @@ public sealed class ChatEvent : IDisposable
         Edited = true;
     }
 
+    /// <summary>Puts another report, in chat's words, in the place of the upstream's.</summary>
+    public void SetUsage(ReadOnlySpan<byte> usage)
+    {
+        TellUsage(usage);
+        HasNewUsage = Edited = true;
+    }
+
     /// <summary>Marks the event as changed after a stage wrote to a part's own fields (tool id, name, index).</summary>
     public void MarkEdited() => Edited = true;
 
@@ -173,6 +197,11 @@ public sealed class ChatEvent : IDisposable
         Data = all.Slice(dataStart, other.Data.Length);
         FrameId = all.Slice(idStart, other.FrameId.Length);
         Kind = other.Kind;
+        Dialect = other.Dialect;
+        Frame = other.Frame;
+        EndsStream = other.EndsStream;
+        HasNewUsage = other.HasNewUsage;
+        _usage = other._usage;
         DataOffset = other.DataOffset;
         HttpStatus = other.HttpStatus;
         Id = other.Id;
@@ -195,6 +224,8 @@ public sealed class ChatEvent : IDisposable
     {
         _parts.Clear();
         _edits.Clear();
+        _usage = default;
+        HasNewUsage = EndsStream = false;
         IsEnvelope = Edited = true;
     }
 
@@ -206,12 +237,41 @@ public sealed class ChatEvent : IDisposable
         _shape?.Dispose();
     }
 
+    /// <summary>Begins anew with a frame's bytes; what they say is the reader's to fill in.</summary>
+    internal void Take(in SseFrame frame, WireDialect dialect)
+    {
+        Reset();
+        Dialect = dialect;
+        Raw = frame.Raw;
+        Data = frame.Data;
+        DataOffset = frame.DataOffset;
+        FrameId = frame.Id;
+        HttpStatus = frame.HttpStatus;
+    }
+
+    /// <summary>Notes in chat's words what the event's usage says.</summary>
+    internal void TellUsage(ReadOnlySpan<byte> usage)
+    {
+        _usage = new ByteRange(_edits.Length, usage.Length);
+        _edits.Write(usage);
+    }
+
+    /// <summary>Adds a part of the frame whose value has another word in chat's dialect.</summary>
+    internal void AddOriginal(EventPart part, ReadOnlySpan<byte> meaning)
+    {
+        part.Meaning = new ByteRange(_edits.Length, meaning.Length);
+        _edits.Write(meaning);
+        _parts.Add(part);
+    }
+
     internal void Reset()
     {
         _parts.Clear();
         _edits.Clear();
-        Edited = IsEnvelope = false;
+        Edited = IsEnvelope = HasNewUsage = EndsStream = false;
         Kind = EventKind.Silent;
+        Frame = new FrameMark { Index = -1 };
+        _usage = default;
         Id = Model = Choices = Usage = Error = Logprobs = default;
         ChoiceCount = HttpStatus = 0;
         FinishReasonFirst = SaysOther = false;

@@ -42,6 +42,9 @@ public struct EventPart
     /// <summary>The value's JSON token for every kind but <see cref="PartKind.ToolCall"/>.</summary>
     public ByteRange Value;
 
+    /// <summary>What the value means in chat's words where the upstream's dialect has another word for it: UTF-8 in the event's edit buffer.</summary>
+    public ByteRange Meaning;
+
     /// <summary>For thinking: the field's name without quotes (<c>reasoning_content</c>, <c>reasoning</c>), since some upstreams send both.</summary>
     public ByteRange Field;
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text;
 using System.Text.Json;
 
 namespace QwenProxy.Core.Ledger;
@@ -48,6 +50,11 @@ public readonly record struct TokenCounts(long Input, long Output, long Cached =
 
         return input is null && output is null ? null : details with { Input = input ?? 0, Output = output ?? 0 };
     }
+
+    /// <summary>The same counts as an OpenAI <c>usage</c> object.</summary>
+    public byte[] ToChatJson() => Encoding.ASCII.GetBytes(string.Create(
+        CultureInfo.InvariantCulture,
+        $"{{\"prompt_tokens\":{Input},\"completion_tokens\":{Output},\"total_tokens\":{Input + Output},\"prompt_tokens_details\":{{\"cached_tokens\":{Cached},\"cache_creation_input_tokens\":{CacheWritten}}},\"completion_tokens_details\":{{\"reasoning_tokens\":{Reasoning}}}}}"));
 
     private static Field FieldOf(in Utf8JsonReader name, bool isTop)
     {

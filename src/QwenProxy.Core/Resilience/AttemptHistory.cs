@@ -6,14 +6,13 @@ namespace QwenProxy.Core.Resilience;
 public readonly record struct FailedAttempt(string Account, string Model, ProxyError Error);
 
 /// <summary>What one request has tried so far. One owner: the request.</summary>
-/// <param name="avoidAccount">
-/// For a resume: whose stream has just broken. It is asked after the other ready ones, but it is no attempt that counts, so that an answer can be
-/// resumed also where retries are switched off.
-/// </param>
-/// <param name="avoidModel">See <paramref name="avoidAccount"/>.</param>
-/// <param name="brokenBy">How that stream broke. One that fell silent has cost its full deadline already, so it is not asked while another could serve.</param>
-public sealed class AttemptHistory(string? avoidAccount = null, string? avoidModel = null, FaultKind? brokenBy = null)
+public sealed class AttemptHistory
 {
+    /// <summary>
+    /// For a resume: whose streams have broken, or who refused before. They are asked after the other ready ones, but these are no attempts that
+    /// count, so that an answer can be resumed also where retries are switched off.
+    /// </summary>
+    private readonly List<FailedAttempt> _before = [];
     private readonly List<FailedAttempt> _failures = [];
     private readonly List<string> _withdrawn = [];
 
@@ -26,9 +25,16 @@ public sealed class AttemptHistory(string? avoidAccount = null, string? avoidMod
 
     /// <summary>
     /// The stream of this account and model broke and its answer is to be resumed: with attempts of its own, but the waits of the whole request
-    /// stay on one account.
+    /// stay on one account, and so does the memory of who has failed in it.
     /// </summary>
-    public AttemptHistory ForResume(string account, string model, FaultKind fault) => new(account, model, fault) { Waited = Waited };
+    public AttemptHistory ForResume(string account, string model, ProxyError fault)
+    {
+        AttemptHistory resume = new() { Waited = Waited };
+        resume._before.AddRange(_before);
+        resume._before.AddRange(_failures);
+        resume._before.Add(new FailedAttempt(account, model, fault));
+        return resume;
+    }
 
     public void Failed(string account, string model, ProxyError error) => _failures.Add(new FailedAttempt(account, model, error));
 
@@ -69,10 +75,17 @@ public sealed class AttemptHistory(string? avoidAccount = null, string? avoidMod
         return null;
     }
 
-    internal bool Avoids(Candidate candidate) => candidate.Account == avoidAccount && candidate.Model == avoidModel;
+    /// <summary>For a resume: how often this one has failed the answer so far.</summary>
+    internal int FailuresBefore(Candidate candidate) => _before.Count(f => f.Account == candidate.Account && f.Model == candidate.Model);
 
-    /// <summary>For a resume: the same failure once more would cost too much, while another could serve.</summary>
-    internal bool Leaves(Candidate candidate) => brokenBy is { } kind && !ErrorPolicy.For(kind).Here && Avoids(candidate);
+    /// <summary>
+    /// For a resume: its last failure would cost too much once more, while another could serve. One that fell silent has cost its full deadline already.
+    /// </summary>
+    internal bool Leaves(Candidate candidate)
+    {
+        int last = _before.FindLastIndex(f => f.Account == candidate.Account && f.Model == candidate.Model);
+        return last >= 0 && !ErrorPolicy.For(_before[last].Error.Kind).Here;
+    }
 
     /// <summary>The account has said no for good, to this model or to everything.</summary>
     internal bool Refused(string account, string model)

@@ -122,9 +122,9 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         lock (_gate) return Backoff.Wait(retry, least, random);
     }
 
-    /// <summary>Ready ones before those that failed lately; otherwise the pool's order (priority, affinity, load).</summary>
+    /// <summary>Ready ones first, of those the ones that have not failed this answer; otherwise the pool's order (priority, affinity, load).</summary>
     private static IEnumerable<Candidate> Ordered(AttemptHistory history, ModelRoute route) =>
-        route.Candidates.OrderBy(c => c.State != CandidateState.Ready ? 2 : history.Avoids(c) ? 1 : 0);
+        route.Candidates.OrderBy(c => c.State != CandidateState.Ready ? int.MaxValue : history.FailuresBefore(c));
 
     /// <summary>On this route or a later one somebody could serve who was not asked yet.</summary>
     private bool UntriedFrom(AttemptHistory history, IReadOnlyList<ModelRoute> routes, int index)

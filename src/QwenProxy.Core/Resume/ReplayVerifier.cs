@@ -1,7 +1,5 @@
-using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Events;
 using QwenProxy.Core.Repair;
-using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Resume;
 
@@ -16,7 +14,6 @@ public sealed class ReplayVerifier : RepairStage, IDisposable
     private readonly SortedDictionary<int, ChoiceReplay> _choices = [];
     private readonly UsageSum _usage;
     private readonly RepairReport? _report;
-    private readonly ChatEvent _summed = new();
     private readonly ChatEvent _carrier = new();
     private bool _carrierFilled;
     private bool _noted;
@@ -66,15 +63,12 @@ public sealed class ReplayVerifier : RepairStage, IDisposable
         if (any) Next.Push(_carrier);
     }
 
-    public void Dispose()
-    {
-        _summed.Dispose();
-        _carrier.Dispose();
-    }
+    public void Dispose() => _carrier.Dispose();
 
     private void PushChunk(ChatEvent e)
     {
-        if (!e.Usage.IsEmpty && !e.Edited && _usage.HasEarlier) e = WithSum(e);
+        // What the client is shown is what all streams of the answer cost.
+        if (!e.UsageJson.IsEmpty && _usage.HasEarlier && _usage.Total(e.UsageJson) is { } total) e.SetUsage(total);
         bool wasCaughtUp = IsCaughtUp;
         for (int i = 0; i < e.Parts.Length; i++)
         {
@@ -103,23 +97,6 @@ public sealed class ReplayVerifier : RepairStage, IDisposable
         }
 
         if (Speaks(e) || (caughtUp && (wasCaughtUp || !e.Usage.IsEmpty) && NothingRemoved(e))) Next.Push(e);
-    }
-
-    /// <summary>The same event with the sum of all streams in the place of its own usage.</summary>
-    private ChatEvent WithSum(ChatEvent e)
-    {
-        byte[]? total = _usage.Total(e.Usage.In(e.Data.Span));
-        if (total is null) return e;
-        JsonSplice splice = new();
-        splice.Replace(e.Usage, total);
-        using PooledBytes frame = new(e.Data.Length + total.Length + 16);
-        frame.Write("data: "u8);
-        splice.WriteTo(e.Data.Span, frame);
-        int end = frame.Length;
-        frame.Write("\n\n"u8);
-        byte[] raw = frame.Span.ToArray();
-        ChatEventDecoder.Decode(new SseFrame { Raw = raw, Data = raw.AsMemory(6, end - 6), DataOffset = 6, HasData = true }, _summed);
-        return _summed;
     }
 
     /// <summary>A role beside words may stay (upstreams repeat it); one that would be alone goes, for the client has it.</summary>

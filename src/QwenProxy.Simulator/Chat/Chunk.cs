@@ -38,4 +38,7 @@ internal sealed record Chunk(ChunkPlace Place)
 
     /// <summary>The whole data text instead of all of the above.</summary>
     public string? Raw { get; init; }
+
+    /// <summary>Nothing but raw text: it says nothing that another dialect could say.</summary>
+    public bool IsForeign => Raw is not null && Content is null && Reasoning is null && Finish is null && Tools.Count == 0;
 }

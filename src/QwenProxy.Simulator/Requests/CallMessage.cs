@@ -22,7 +22,17 @@ internal sealed record CallMessage(string Role, string Text, int Images, int Too
         }
 
         List<string> arguments = ReadArguments(message);
-        return new CallMessage(TextOf(message, "role") ?? "", text.ToString(), images, arguments.Count, isArray, arguments);
+        return new CallMessage(RoleOf(message, isArray), text.ToString(), images, arguments.Count, isArray, arguments);
+    }
+
+    /// <summary>In chat's words: in Messages a result stands in the user's message, in Responses calls and results are items without a role.</summary>
+    private static string RoleOf(JsonElement message, bool hasParts)
+    {
+        string type = TextOf(message, "type") ?? "";
+        if (type.EndsWith("_call_output", StringComparison.Ordinal)) return "tool";
+        if (type.EndsWith("_call", StringComparison.Ordinal)) return "assistant";
+        bool isResult = hasParts && message.GetProperty("content").EnumerateArray().Any(p => TextOf(p, "type") == "tool_result");
+        return isResult ? "tool" : TextOf(message, "role") ?? "";
     }
 
     private static void ReadPart(JsonElement part, StringBuilder text, ref int images)
@@ -35,6 +45,12 @@ internal sealed record CallMessage(string Role, string Text, int Images, int Too
     {
         List<string> arguments = [];
         if (message.ValueKind != JsonValueKind.Object) return arguments;
+        if (TextOf(message, "type") is "function_call" or "custom_tool_call") arguments.Add(TextOf(message, "arguments") ?? "");
+        if (message.TryGetProperty("content", out JsonElement content) && content.ValueKind == JsonValueKind.Array)
+        {
+            arguments.AddRange(content.EnumerateArray().Where(p => TextOf(p, "type") == "tool_use").Select(p => p.TryGetProperty("input", out JsonElement input) ? input.GetRawText() : ""));
+        }
+
         if (!message.TryGetProperty("tool_calls", out JsonElement calls) || calls.ValueKind != JsonValueKind.Array) return arguments;
         foreach (JsonElement call in calls.EnumerateArray())
         {

@@ -66,19 +66,19 @@ internal static class ReplyComposer
         };
     }
 
-    /// <summary>The events of an answer in the request's dialect. The defects of chunks are those of the chat dialect.</summary>
+    /// <summary>The events of an answer in the request's dialect. What a scenario does to chunks it does to the events that say the same elsewhere.</summary>
     public static List<EventData> Events(ScenarioContext context, IReadOnlyList<Scenario> scenarios, SimulatedAnswer answer)
     {
         TokenCount tokens = TokenCount.Of(context.Call.PromptTokens, answer);
-        switch (context.Dialect)
-        {
-            case ApiDialect.Messages: return MessageWriter.Events(answer, context.Head, tokens);
-            case ApiDialect.Responses: return ResponseWriter.Events(answer, context.Head, tokens);
-            case ApiDialect.Completions: return CompletionWriter.LegacyStream(answer, context.Head, tokens, context.Call.IncludeUsage);
-        }
-
+        if (context.Dialect == ApiDialect.Completions) return CompletionWriter.LegacyStream(answer, context.Head, tokens, context.Call.IncludeUsage);
         List<Chunk> chunks = ChunkScript.Of(answer, context.Call.IncludeUsage);
         foreach (Scenario scenario in scenarios) scenario.SpoilChunks?.Invoke(chunks, context);
-        return ChunkWriter.Write(chunks, context.Head, tokens, done: !scenarios.Any(s => s.WithoutDone));
+        bool ends = !scenarios.Any(s => s.WithoutDone);
+        return context.Dialect switch
+        {
+            ApiDialect.Messages => MessageStream.Of(chunks, context.Head, tokens, ends),
+            ApiDialect.Responses => ResponseStream.Of(chunks, context.Head, tokens),
+            _ => ChunkWriter.Write(chunks, context.Head, tokens, ends),
+        };
     }
 }

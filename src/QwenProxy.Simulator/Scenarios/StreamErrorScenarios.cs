@@ -1,6 +1,5 @@
 using System.Text;
 using QwenProxy.Simulator.Answers;
-using QwenProxy.Simulator.Chat;
 using QwenProxy.Simulator.Replies;
 
 namespace QwenProxy.Simulator.Scenarios;
@@ -44,6 +43,10 @@ internal static class StreamErrorScenarios
             "200, `events=` (3) events, then `event: error` in Anthropic's shape, a rate limit called invalid_request_error")
         {
             Reply = c => Broken(c, 3, "event: error\n" + Data(RateLimitedMessage)),
+        },
+        new("stream-error-native", Group, "200, `events=` (3) events, then the dialect's own failure: `event: error`, `response.failed` or an error object; `message=`")
+        {
+            Reply = c => Broken(c, 3, OwnError(c)),
         },
         new("error-sse-body-400", Group, "status 400 with an event for a body")
         {
@@ -106,10 +109,20 @@ internal static class StreamErrorScenarios
         return json.Raw(",\"message\":"u8).Text(context.Spec.Get("message") ?? "'id'").Raw("}}"u8).ToString();
     }
 
-    private static ReplyPlan JsonInsteadOfStream(ScenarioContext context)
+    private static ReplyPlan JsonInsteadOfStream(ScenarioContext context) =>
+        ReplyPlan.Json(200, ReplyComposer.Whole(context, AnswerBook.Healthy(context.Call)));
+
+    /// <summary>The failure that a server of the dialect itself would tell in the middle of a stream.</summary>
+    private static string OwnError(ScenarioContext context)
     {
-        SimulatedAnswer answer = AnswerBook.Healthy(context.Call);
-        return ReplyPlan.Json(200, CompletionWriter.Chat(answer, context.Head, TokenCount.Of(context.Call.PromptTokens, answer)));
+        string message = JsonBuilder.Quote(context.Spec.Get("message") ?? "Too many requests are being served.");
+        return context.Dialect switch
+        {
+            ApiDialect.Messages => "event: error\n" + Data($$$"""{"type":"error","error":{"type":"overloaded_error","message":{{{message}}}}}"""),
+            ApiDialect.Responses => "event: response.failed\n" + Data("{\"type\":\"response.failed\",\"sequence_number\":99,\"response\":{\"id\":\"resp_" + context.Head.Uuid
+                + "\",\"status\":\"failed\",\"error\":{\"code\":\"server_error\",\"message\":" + message + "},\"output\":[]}}"),
+            _ => Data($$$"""{"error":{"code":"server_error","message":{{{message}}}}}"""),
+        };
     }
 
     private static string Data(string json) => "data: " + json + "\n\n";

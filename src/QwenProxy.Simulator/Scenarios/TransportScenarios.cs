@@ -8,6 +8,7 @@ internal static class TransportScenarios
 {
     private const string Group = "transport";
     private static readonly byte[] Comment = ": keep-alive\n\n"u8.ToArray();
+    private static readonly byte[] Ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n"u8.ToArray();
 
     public static IEnumerable<Scenario> All =>
     [
@@ -18,6 +19,7 @@ internal static class TransportScenarios
             Transport = SplitCharacters,
         },
         new("stall", Group, "`events=` (3) events, then silence on an open connection") { Transport = (p, c) => Stop(p, c.Spec, ReplyEnding.Hang) },
+        new("stall-pings", Group, "`events=` (3) events, then nothing but the dialect's sign of life every `every=` (1000) ms") { Transport = StallBehindPings },
         new("silence", Group, "no byte at all, not even headers") { Transport = (p, _) => Empty(p, ReplyEnding.Hang, headers: false) },
         new("headers-then-silence", Group, "status and headers, then nothing") { Transport = (p, _) => Empty(p, ReplyEnding.Hang, headers: true) },
         new("comments-only", Group, "headers, then a comment every `every=` (1000) ms and never an event") { Transport = CommentsOnly },
@@ -48,6 +50,13 @@ internal static class TransportScenarios
     {
         Empty(plan, ReplyEnding.Hang, headers: true);
         plan.WhileHanging = Comment;
+        plan.WhileHangingEvery = context.Spec.Milliseconds("every", 1000);
+    }
+
+    private static void StallBehindPings(ReplyPlan plan, ScenarioContext context)
+    {
+        Stop(plan, context.Spec, ReplyEnding.Hang);
+        plan.WhileHanging = context.Dialect == ApiDialect.Messages ? Ping : Comment;
         plan.WhileHangingEvery = context.Spec.Milliseconds("every", 1000);
     }
 

@@ -47,7 +47,7 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
         int priority = context.Number(node.Find("priority"), path + ".priority", s_priority) ?? 0;
         int? maxConcurrent = context.Number(node.Find("maxConcurrent"), path + ".maxConcurrent", s_maxConcurrent);
         ImmutableArray<KeyValuePair<string, string>> headers = ReadHeaders(node.Find("headers"), path + ".headers");
-        bool native = node.Find("native") is not { } written || ReadBoolean(written, path + ".native");
+        NativeMode native = ReadNative(node.Find("native"), path + ".native");
         Secret? key = kind == AccountKind.ApiKey ? SecretReader.FromNode(context, node.Find("apiKey"), path + ".apiKey") : null;
         string? credentials = kind == AccountKind.QwenOAuth ? ReadCredentials(node.Find("credentials"), name, path) : null;
         CheckKind(node, kind, path);
@@ -194,6 +194,21 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
         string file = context.Sources.FullPath(node.Text, context.FileFolder);
         context.Value(path + ".credentials", file, context.LineOf(node));
         return file;
+    }
+
+    private NativeMode ReadNative(ConfigNode? node, string path)
+    {
+        const string allowed = "\"auto\", true or false";
+        if (node is null) return NativeMode.Auto;
+        NativeMode? mode = node.Kind switch
+        {
+            ConfigNodeKind.Boolean => node.Text == "true" ? NativeMode.Always : NativeMode.Never,
+            ConfigNodeKind.Text when node.Text == "auto" => NativeMode.Auto,
+            _ => null,
+        };
+        if (mode is null) context.Fault(node, $"{path} is {(node.Kind == ConfigNodeKind.Text ? $"\"{node.Text}\"" : node.KindInWords)}; it must be {allowed}");
+        else context.Value(path, node.Text, context.LineOf(node));
+        return mode ?? NativeMode.Auto;
     }
 
     private bool ReadBoolean(ConfigNode? node, string path) =>

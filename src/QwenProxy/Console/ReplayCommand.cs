@@ -6,6 +6,7 @@ using QwenProxy.Core.Dialects.AnthropicMessages;
 using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Dialects.OpenAIResponses;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Events;
 using QwenProxy.Core.Repair;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Requests;
@@ -51,7 +52,7 @@ internal sealed class ReplayCommand(Terminal terminal, TimeProvider time)
         using PooledBytes output = new();
         using DownstreamAnswer answer = AnswerOf(options.Dialect, output);
         using RepairPipeline pipeline = new(context, ModesOf(options.Repair), () => NewId("call_"), answer);
-        ProxyError? fault = new StreamReplay(pipeline, context, answer).Run(capture);
+        ProxyError? fault = new StreamReplay(ReaderOf(capture), pipeline, context, answer).Run(capture);
         terminal.Out.Write(Encoding.UTF8.GetString(output.Span));
         await terminal.Out.FlushAsync(stop);
         Tell(report, pipeline, fault);
@@ -79,6 +80,14 @@ internal sealed class ReplayCommand(Terminal terminal, TimeProvider time)
     {
         string named = Path.GetExtension(Path.GetFileNameWithoutExtension(options.File)).TrimStart('.');
         return Profiles.ByName(options.Profile ?? named) ?? Profiles.QwenPortal;
+    }
+
+    /// <summary>A stream says by its first event in which dialect it is.</summary>
+    public static EventReader ReaderOf(ReadOnlySpan<byte> capture)
+    {
+        ReadOnlySpan<byte> first = capture[..Math.Min(capture.Length, 4096)];
+        if (first.IndexOf("\"message_start\""u8) >= 0) return new MessagesEventReader();
+        return first.IndexOf("\"response.created\""u8) >= 0 ? new ResponsesEventReader() : ChatEventDecoder.Shared;
     }
 
     private static RepairModes ModesOf(string repair) => repair switch

@@ -1,5 +1,4 @@
 using QwenProxy.Core.Dialects;
-using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
 using QwenProxy.Core.Repair;
@@ -11,9 +10,12 @@ namespace QwenProxy.Console;
 /// Drives one captured stream through decoding, repair and a dialect's encoder, as the pump does with a live one, but without sockets and clock:
 /// every event counts as arriving at once, so a hold ends by its bytes or by the next event, never by its 150 ms.
 /// </summary>
-internal sealed class StreamReplay(RepairPipeline pipeline, RepairContext context, DownstreamAnswer answer)
+internal sealed class StreamReplay(EventReader events, RepairPipeline pipeline, RepairContext context, DownstreamAnswer answer)
 {
     private const int MaxEventBytes = 64 * 1024 * 1024;
+
+    /// <summary>At most so many bytes are read at once; what they are makes no difference.</summary>
+    public int PieceBytes { get; init; } = int.MaxValue;
 
     private bool _done;
     private ProxyError? _fault;
@@ -27,7 +29,7 @@ internal sealed class StreamReplay(RepairPipeline pipeline, RepairContext contex
         while (!capture.IsEmpty && !Ended)
         {
             Span<byte> room = reader.GetMemory().Span;
-            int count = Math.Min(room.Length, capture.Length);
+            int count = Math.Min(Math.Min(room.Length, PieceBytes), capture.Length);
             capture[..count].CopyTo(room);
             capture = capture[count..];
             reader.Advance(count);
@@ -41,6 +43,7 @@ internal sealed class StreamReplay(RepairPipeline pipeline, RepairContext contex
         {
             pipeline.Chain.Finish();
             pipeline.NotePassed();
+            if (chatEvent.Kind == EventKind.Done) answer.Push(chatEvent);
             answer.Finish();
         }
         else answer.WriteError(_fault);
@@ -54,7 +57,7 @@ internal sealed class StreamReplay(RepairPipeline pipeline, RepairContext contex
 
     private void Take(in SseFrame frame, ChatEvent chatEvent)
     {
-        ChatEventDecoder.Decode(frame, chatEvent);
+        events.Read(frame, chatEvent);
         switch (chatEvent.Kind)
         {
             case EventKind.Silent:
@@ -73,6 +76,6 @@ internal sealed class StreamReplay(RepairPipeline pipeline, RepairContext contex
 
         context.Report.EventNumber++;
         pipeline.Chain.Push(chatEvent);
-        _done |= pipeline.LoopFound;
+        _done |= pipeline.LoopFound || chatEvent.EndsStream;
     }
 }

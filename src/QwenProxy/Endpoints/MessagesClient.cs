@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Catalogue;
+using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Dialects.AnthropicMessages;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Requests;
@@ -34,6 +35,9 @@ internal sealed class MessagesClient(IdSource ids, TokenEstimate tokens) : Clien
         chat.JoinsTexts = true;
         ThinkingPolicy policy = exchange.Snapshot.Models.ThinkingOf(request.Model);
         ThinkingRequest thinking = request.Thinking.Under(policy);
+        // What goes as it came says what the client said.
+        NativeRequest? native = policy == ThinkingPolicy.Client ? NativeMessages.Of(exchange.Body.Memory, request, options.RemoveBillingBlock) : null;
+        string? whyNot = native is not null ? null : policy == ThinkingPolicy.Client ? "not native: signed thinking" : "not native: models.thinking";
         MessagesAnswerOptions answer = new()
         {
             Model = request.Model,
@@ -45,10 +49,9 @@ internal sealed class MessagesClient(IdSource ids, TokenEstimate tokens) : Clien
         };
         return new IncomingRequest(chat, request.Stream, output => request.Stream ? new MessagesStreamAnswer(output, answer) : new MessagesWholeAnswer(output, answer))
         {
-            // What goes as it came says what the client said.
-            Native = policy == ThinkingPolicy.Client ? NativeMessages.Of(exchange.Body.Memory, request, options.RemoveBillingBlock) : null,
+            Native = native,
             Thinking = thinking.Wish,
-            Notes = [.. request.Dropped.Select(d => "dropped " + d), .. request.QuirksApplied],
+            Notes = [.. request.Dropped.Select(d => "dropped " + d), .. request.QuirksApplied, .. whyNot is null ? Array.Empty<string>() : [whyNot]],
         };
     }
 

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Dialects.OpenAIResponses;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Requests;
@@ -25,12 +26,14 @@ internal sealed class ResponsesClient(IdSource ids, TimeProvider time) : ClientD
         }
 
         ThinkingPolicy policy = exchange.Snapshot.Models.ThinkingOf(request.Model);
+        NativeRequest? native = NativeResponses.Of(exchange.Body.Memory, request, out string whyNot);
+        if (policy != ThinkingPolicy.Client) (native, whyNot) = (null, "models.thinking");
         ResponsesAnswerOptions answer = new() { Request = request, NewId = () => ids.Next(""), Clock = time, Store = _store, Client = client };
         return new IncomingRequest(chat, request.Stream, output => request.Stream ? new ResponsesStreamAnswer(output, answer) : new ResponsesWholeAnswer(output, answer))
         {
-            Native = policy == ThinkingPolicy.Client ? NativeResponses.Of(exchange.Body.Memory, request) : null,
+            Native = native,
             Thinking = ThinkingPolicies.WishOf(policy),
-            Notes = [.. request.Dropped.Select(d => "dropped " + d)],
+            Notes = [.. request.Dropped.Select(d => "dropped " + d), .. whyNot.Length > 0 ? ["not native: " + whyNot] : Array.Empty<string>()],
         };
     }
 

@@ -36,7 +36,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Instruments = new Instruments(time, loggers.CreateLogger("QwenProxy"), new ProxyMetrics(), new IdSource(random));
         AccountAuthorizer authorizer = new(time, random, Instruments.Logger);
         authorizer.Apply(snapshot);
-        Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints(), new RefusedSwitches(), new OutputLimits());
+        Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints(time), new RefusedSwitches(), new OutputLimits());
         Models = new ModelDirectory(Upstreams.Transport, authorizer, time, loggers.CreateLogger<ModelDirectory>());
         Router = new Router(snapshot, time, random);
         States = new AccountStates(Router, authorizer, time);

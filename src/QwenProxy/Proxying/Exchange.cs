@@ -86,6 +86,9 @@ internal sealed class Exchange : IDisposable
     /// <summary><see cref="ServedModel"/> is a fallback for the model that was asked for.</summary>
     public bool IsOnFallback { get; set; }
 
+    /// <summary>The answer comes in the client's own dialect, which is another than chat.</summary>
+    public bool IsNative { get; set; }
+
     public string? Account { get; set; }
 
     /// <summary>Whose key was shown; null without keys.</summary>

@@ -15,6 +15,9 @@ internal readonly record struct AttemptTarget(AccountSnapshot Account, NextStep.
 internal readonly record struct AttemptOutcome<T>(T? Answer, ProxyError? Error)
     where T : class
 {
+    /// <summary>The upstream cannot be asked this way, but it can in another: at once, and without blame.</summary>
+    public bool AsksAgain { get; init; }
+
     public static implicit operator AttemptOutcome<T>(ProxyError error) => new(null, error);
 
     public static implicit operator AttemptOutcome<T>(T answer) => new(answer, null);

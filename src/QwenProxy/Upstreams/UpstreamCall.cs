@@ -1,16 +1,13 @@
 using System.IO.Compression;
 using System.Net;
-using QwenProxy.Core.Dialects;
-using QwenProxy.Core.Dialects.OpenAIChat;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
-using QwenProxy.Core.Requests;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Upstreams;
 
 /// <summary>
-/// Send and first Frame of one attempt at a chat stream: from the request until upstream has said something or has failed. Nothing of it has
+/// Send and first Frame of one attempt: from the request until upstream has said something or has failed. Nothing of it has
 /// reached the client, so whatever goes wrong here may be tried again.
 /// </summary>
 internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context)
@@ -19,16 +16,9 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
     private const int MaxPreambleBytes = 64 * 1024;
 
     /// <summary>Sends and waits for the first event, at most <paramref name="firstToken"/>.</summary>
-    public Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, ChatRequest chat, string query, TimeSpan firstToken, CancellationToken cancellationToken) =>
-        SendAsync(target, BuildRequest(target, chat, query), native: null, firstToken, cancellationToken);
-
-    /// <summary>As <see cref="SendAsync(AttemptTarget, ChatRequest, string, TimeSpan, CancellationToken)"/>, in the client's own dialect.</summary>
-    public Task<AttemptOutcome<UpstreamStream>> SendNativeAsync(AttemptTarget target, NativeRequest native, Uri url, TimeSpan firstToken, CancellationToken cancellationToken) =>
-        SendAsync(target, NewRequest(target, url + context.Client.QueryString.Value, native.Body, native.ForUpstream(target.Ask.Model)), native, firstToken, cancellationToken);
-
-    private async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, HttpRequestMessage message, NativeRequest? native, TimeSpan firstToken, CancellationToken cancellationToken)
+    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, UpstreamRequest asked, TimeSpan firstToken, CancellationToken cancellationToken)
     {
-        using HttpRequestMessage request = message;
+        using HttpRequestMessage request = NewMessage(target, asked);
         CancellationTokenSource cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Deadline deadline = new(context.Instruments.Time, firstToken, cancel);
         HttpResponseMessage? response = null;
@@ -36,7 +26,7 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
         try
         {
             response = await upstreams.Transport.SendAsync(request, context.Snapshot, cancel.Token);
-            AttemptOutcome<UpstreamStream> outcome = await ReadAnswerAsync(response, target, native, cancel);
+            AttemptOutcome<UpstreamStream> outcome = await ReadAnswerAsync(response, target, asked, cancel);
             begun = outcome.Answer;
             return outcome;
         }
@@ -75,19 +65,13 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
         return body;
     }
 
-    private HttpRequestMessage BuildRequest(AttemptTarget target, ChatRequest chat, string query)
+    private HttpRequestMessage NewMessage(AttemptTarget target, UpstreamRequest asked)
     {
-        JsonSplice splice = chat.ForUpstream(target.Ask.Model, stream: true, includeUsage: target.Account.Profile.SupportsStreamOptions);
-        return NewRequest(target, target.Url("/chat/completions" + query), chat.Body, splice);
-    }
-
-    private HttpRequestMessage NewRequest(AttemptTarget target, string url, ReadOnlyMemory<byte> body, JsonSplice splice)
-    {
-        HttpRequestMessage request = new(HttpMethod.Post, url)
+        HttpRequestMessage request = new(HttpMethod.Post, asked.Url)
         {
             Version = HttpVersion.Version11,
             VersionPolicy = HttpVersionPolicy.RequestVersionOrHigher,
-            Content = new SplicedContent(body, splice, "application/json"),
+            Content = new SplicedContent(asked.Body, asked.Edits, "application/json"),
         };
         request.Headers.TryAddWithoutValidation("Accept", "text/event-stream");
         HeaderAllowList.CopyToUpstream(context.Client, request);
@@ -96,29 +80,27 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
     }
 
     private async Task<AttemptOutcome<UpstreamStream>> ReadAnswerAsync(
-        HttpResponseMessage response, AttemptTarget target, NativeRequest? native, CancellationTokenSource cancel)
+        HttpResponseMessage response, AttemptTarget target, UpstreamRequest asked, CancellationTokenSource cancel)
     {
         Stream body = await OpenBodyAsync(response, cancel.Token);
         if (response.StatusCode != HttpStatusCode.OK && (int)response.StatusCode is < 200 or > 299) return await ReadErrorAsync(response, body, cancel.Token);
         SseFrameReader reader = new(context.Snapshot.Limits.EventBytes);
         ChatEvent first = new();
-        NativeAnswer? answer = native?.CreateAnswer(context.Output);
         bool keep = false;
         try
         {
             string? type = response.Content.Headers.ContentType?.MediaType;
             if (!await BeginsAsStreamAsync(body, reader, type, cancel.Token))
             {
-                return native is null ? await ReadWholeAsync(response, target, body, reader.Pending, cancel) : OwnErrors.NotAStream(type);
+                return await ReadWholeAsync(response, target, asked, body, reader.Pending, cancel);
             }
 
-            // What replay reads are chat streams.
-            if (native is null) body = upstreams.Captures.Tee(body, reader.Pending.Span, context.Snapshot.Storage, context.RequestId, target.Account.Profile.Name);
+            body = upstreams.Captures.Tee(body, reader.Pending.Span, context.Snapshot.Storage, context.RequestId, target.Account.Profile.Name);
             using PooledBytes silent = new(256);
-            ProxyError? fault = await ReadFirstEventAsync(response, body, reader, frame => ReadFirst(frame, first, answer, silent), silent, cancel.Token);
+            ProxyError? fault = await ReadFirstEventAsync(response, body, reader, frame => ReadFirst(frame, asked.Events, first, silent), silent, cancel.Token);
             if (fault is not null) return fault;
             keep = true;
-            return new UpstreamStream(response, target, body, reader, first, cancel) { Preamble = silent.Span.ToArray(), Native = answer };
+            return new UpstreamStream(response, target, asked, body, reader, first, cancel) { Preamble = silent.Span.ToArray() };
         }
         finally
         {
@@ -126,7 +108,6 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
             {
                 reader.Dispose();
                 first.Dispose();
-                answer?.Dispose();
                 await body.DisposeAsync();
             }
         }
@@ -166,20 +147,18 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
         }
     }
 
-    private FirstFrame ReadFirst(SseFrame frame, ChatEvent first, NativeAnswer? native, PooledBytes silent)
+    private FirstFrame ReadFirst(SseFrame frame, EventReader events, ChatEvent first, PooledBytes silent)
     {
-        if (native is null) ChatEventDecoder.Decode(frame, first);
-        EventKind kind = native?.Read(frame) ?? first.Kind;
-        ReadOnlyMemory<byte> error = native?.ErrorText ?? first.Data;
-        switch (kind)
+        events.Read(frame, first);
+        switch (first.Kind)
         {
-            case EventKind.Error: return new(false, UpstreamErrorReader.FromStreamEvent(error.Span, frame.HttpStatus, context.Model));
-            case EventKind.Broken: return new(false, OwnErrors.ProtocolError(native is null ? "a first event that is not JSON" : "a first event that is none of the dialect's"));
+            case EventKind.Error: return new(false, UpstreamErrorReader.FromStreamEvent(first, context.Model));
+            case EventKind.Broken: return new(false, OwnErrors.ProtocolError("a first event that is not JSON of its dialect"));
             case EventKind.Done: return new(false, OwnErrors.ProtocolError("an answer with no event in it"));
         }
 
-        bool begun = kind == EventKind.Chunk;
-        if (begun ? native is not null : silent.Length < MaxPreambleBytes) silent.Write(frame.Raw.Span);
+        bool begun = first.Kind == EventKind.Chunk;
+        if (!begun && silent.Length < MaxPreambleBytes) silent.Write(frame.Raw.Span);
         return new(begun, null);
     }
 
@@ -191,12 +170,12 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
     }
 
     /// <summary>A 200 that is no stream: a whole answer in JSON, an error that says 200, or a web page.</summary>
-    private async Task<AttemptOutcome<UpstreamStream>> ReadWholeAsync(HttpResponseMessage response, AttemptTarget target, Stream body, ReadOnlyMemory<byte> begun, CancellationTokenSource cancel)
+    private async Task<AttemptOutcome<UpstreamStream>> ReadWholeAsync(HttpResponseMessage response, AttemptTarget target, UpstreamRequest asked, Stream body, ReadOnlyMemory<byte> begun, CancellationTokenSource cancel)
     {
         using PooledBytes text = new();
         text.Write(begun.Span);
         if (!await ReadAtMostAsync(body, text, context.Snapshot.Limits.BodyBytes, cancel.Token)) return OwnErrors.ProtocolError("a whole answer larger than the limit");
-        if (!WholeAnswerStream.TryConvert(text.Memory, out byte[] sse))
+        if (asked.IsNative || !WholeAnswerStream.TryConvert(text.Memory, out byte[] sse))
         {
             return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, context.Model, context.Instruments.Time.GetUtcNow());
         }
@@ -205,8 +184,8 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
         SseFrameReader reader = new(sse.Length, sse.Length);
         ChatEvent first = new();
         using PooledBytes silent = new();
-        ProxyError? fault = await ReadFirstEventAsync(response, stream, reader, frame => ReadFirst(frame, first, native: null, silent), silent, cancel.Token);
-        if (fault is null) return new UpstreamStream(response, target, stream, reader, first, cancel);
+        ProxyError? fault = await ReadFirstEventAsync(response, stream, reader, frame => ReadFirst(frame, asked.Events, first, silent), silent, cancel.Token);
+        if (fault is null) return new UpstreamStream(response, target, asked, stream, reader, first, cancel);
         reader.Dispose();
         first.Dispose();
         return fault;

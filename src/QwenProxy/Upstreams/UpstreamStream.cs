@@ -1,4 +1,3 @@
-using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Events;
 using QwenProxy.Wire;
 
@@ -6,7 +5,7 @@ namespace QwenProxy.Upstreams;
 
 /// <summary>An answer that upstream has begun: its first event is decoded and waits in <see cref="Event"/>, the rest is still to be read.</summary>
 internal sealed class UpstreamStream(
-    HttpResponseMessage response, AttemptTarget target, Stream body, SseFrameReader reader, ChatEvent firstEvent, CancellationTokenSource cancel) : IDisposable
+    HttpResponseMessage response, AttemptTarget target, UpstreamRequest request, Stream body, SseFrameReader reader, ChatEvent firstEvent, CancellationTokenSource cancel) : IDisposable
 {
     public HttpResponseMessage Response => response;
 
@@ -20,11 +19,14 @@ internal sealed class UpstreamStream(
     /// <summary>The event that is decoded into for the whole stream.</summary>
     public ChatEvent Event => firstEvent;
 
-    /// <summary>Comments that came before the first event, to be passed on with it; on a native stream the first event too.</summary>
-    public byte[] Preamble { get; init; } = [];
+    /// <summary>Reads frames into <see cref="Event"/>.</summary>
+    public EventReader Events => request.Events;
 
-    /// <summary>Not null when upstream answers in the client's own dialect.</summary>
-    public NativeAnswer? Native { get; init; }
+    /// <summary>Upstream answers in the client's own dialect, which is another than chat.</summary>
+    public bool IsNative => request.IsNative;
+
+    /// <summary>What came before the first event, to be passed on with it.</summary>
+    public byte[] Preamble { get; init; } = [];
 
     /// <summary>Cancels every read and the request itself.</summary>
     public CancellationTokenSource Cancel => cancel;

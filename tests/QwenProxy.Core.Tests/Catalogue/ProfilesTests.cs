@@ -50,16 +50,16 @@ public sealed class ProfilesTests
     [InlineData("ollama", "http://localhost:11434/v1", "http://localhost:11434/v1/messages")]
     [InlineData("openrouter", "https://openrouter.ai/api/v1/", "https://openrouter.ai/api/v1/messages")]
     public void MessagesUrl_BelongsToBaseUrl(string profile, string baseUrl, string expected) =>
-        Assert.Equal(expected, Profiles.ByName(profile)!.MessagesUrl(new Uri(baseUrl))!.AbsoluteUri);
+        Assert.Equal(expected, UpstreamProfile.Below(new Uri(baseUrl), Profiles.ByName(profile)!.MessagesPath)!.AbsoluteUri);
 
     [Fact]
     public void ProfileWithoutNativeDialect_GivesNoUrl()
     {
-        Assert.Null(Profiles.Generic.MessagesUrl(new Uri("http://host/v1")));
-        Assert.Null(Profiles.CodingPlan.ResponsesUrl(new Uri("https://coding.dashscope.aliyuncs.com/v1")));
+        Assert.Null(UpstreamProfile.Below(new Uri("http://host/v1"), Profiles.Generic.MessagesPath));
+        Assert.Null(UpstreamProfile.Below(new Uri("https://coding.dashscope.aliyuncs.com/v1"), Profiles.CodingPlan.ResponsesPath));
         Assert.Equal(
             "https://dashscope.aliyuncs.com/api/v2/apps/protocols/compatible-mode/v1/responses",
-            Profiles.DashScope.ResponsesUrl(new Uri("https://dashscope.aliyuncs.com/compatible-mode/v1"))!.AbsoluteUri);
+            UpstreamProfile.Below(new Uri("https://dashscope.aliyuncs.com/compatible-mode/v1"), Profiles.DashScope.ResponsesPath)!.AbsoluteUri);
     }
 
     [Theory]

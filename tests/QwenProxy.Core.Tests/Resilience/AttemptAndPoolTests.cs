@@ -90,10 +90,32 @@ public sealed class AttemptAndPoolTests
         AttemptPolicy policy = new(new AttemptLimits(1, TimeSpan.Zero), new Random(1));
         ModelRoute both = new("m", [new Candidate("a", "m", CandidateState.Ready), new Candidate("b", "m", CandidateState.Ready)]);
         ModelRoute alone = new("m", [new Candidate(broken, "m", CandidateState.Ready)]);
-        NextStep step = policy.Decide(new AttemptHistory(broken, "m"), [both], new World().Now);
+        NextStep step = policy.Decide(new AttemptHistory().ForResume(broken, "m", Fail(FaultKind.Cut)), [both], new World().Now);
         Assert.Equal(next, Assert.IsType<NextStep.Ask>(step).Account);
-        step = policy.Decide(new AttemptHistory(broken, "m"), [alone], new World().Now);
+        step = policy.Decide(new AttemptHistory().ForResume(broken, "m", Fail(FaultKind.Cut)), [alone], new World().Now);
         Assert.Equal((broken, TimeSpan.Zero), (Assert.IsType<NextStep.Ask>(step).Account, ((NextStep.Ask)step).Delay));
+    }
+
+    [Fact]
+    public void EachResume_AsksFirstWhoHasNotFailedTheAnswer()
+    {
+        AttemptPolicy policy = new(AttemptLimits.Default, new Random(1));
+        ModelRoute route = new("m", [.. new[] { "a", "b", "c" }.Select(name => new Candidate(name, "m", CandidateState.Ready))]);
+        AttemptHistory history = new();
+        List<string> asked = [];
+        while (asked.Count < 6)
+        {
+            asked.Add(Assert.IsType<NextStep.Ask>(policy.Decide(history, [route], new World().Now)).Account);
+            history = history.ForResume(asked[^1], "m", Fail(FaultKind.Cut));
+        }
+
+        Assert.Equal(["a", "b", "c", "a", "b", "c"], asked);
+
+        // A refusal before the answer began counts like a broken stream.
+        history = new AttemptHistory();
+        history.Failed("b", "m", Fail(FaultKind.ServerError));
+        history = history.ForResume("a", "m", Fail(FaultKind.Cut));
+        Assert.Equal("c", Assert.IsType<NextStep.Ask>(policy.Decide(history, [route], new World().Now)).Account);
     }
 
     [Theory]
@@ -104,10 +126,10 @@ public sealed class AttemptAndPoolTests
         AttemptPolicy policy = new(AttemptLimits.Default, new Random(1));
         ModelRoute asked = new("m", [new Candidate("a", "m", CandidateState.Ready)]);
         ModelRoute fallback = new("n", [new Candidate("a", "n", CandidateState.Ready)]);
-        NextStep.Ask step = Assert.IsType<NextStep.Ask>(policy.Decide(new AttemptHistory("a", "m", broken), [asked, fallback], new World().Now));
+        NextStep.Ask step = Assert.IsType<NextStep.Ask>(policy.Decide(new AttemptHistory().ForResume("a", "m", Fail(broken)), [asked, fallback], new World().Now));
         Assert.Equal(next, $"{step.Account}/{step.Model}");
         // With nobody else the same account is better than none.
-        step = Assert.IsType<NextStep.Ask>(policy.Decide(new AttemptHistory("a", "m", broken), [asked], new World().Now));
+        step = Assert.IsType<NextStep.Ask>(policy.Decide(new AttemptHistory().ForResume("a", "m", Fail(broken)), [asked], new World().Now));
         Assert.Equal("a", step.Account);
     }
 

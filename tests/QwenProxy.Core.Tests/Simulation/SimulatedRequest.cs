@@ -197,8 +197,8 @@ internal sealed class SimulatedRequest(Simulation simulation, int number) : IDis
         {
             _resuming = true;
             _history = simulation.Sabotage == Sabotage.ForgetWaits
-                ? new AttemptHistory(ask.Account, ask.Model, fault.Kind)
-                : _history.ForResume(ask.Account, ask.Model, fault.Kind);
+                ? new AttemptHistory().ForResume(ask.Account, ask.Model, fault)
+                : _history.ForResume(ask.Account, ask.Model, fault);
             Withdrawn = 0;
             Next();
         }

@@ -1,6 +1,7 @@
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Requests;
 
 namespace QwenProxy.Tests.Configuration;
@@ -105,7 +106,7 @@ public sealed class FileTests : IDisposable
         Assert.Equal([1, 0, 0, 0, 0], snapshot.Accounts.Select(a => a.Priority));
         Assert.Equal([new("User-Agent", "My Tool/1"), new("X-Key", "k-env")], snapshot.Accounts[1].Headers);
         Assert.Equal(["a", "b"], snapshot.Accounts[2].Models);
-        Assert.Equal([true, true, false, true, true], snapshot.Accounts.Select(a => a.Native));
+        Assert.Equal([NativeMode.Auto, NativeMode.Auto, NativeMode.Never, NativeMode.Auto, NativeMode.Auto], snapshot.Accounts.Select(a => a.Native));
         Assert.Equal(Path.Combine(_folder.Work, "creds", "me.json"), snapshot.Accounts[3].CredentialsPath);
         Assert.Equal(Path.Combine(_folder.QwenHome, "qwenproxy_creds_you.json"), snapshot.Accounts[4].CredentialsPath);
         Assert.Equal("off", Assert.Single(snapshot.DisabledAccounts).Name);

@@ -149,7 +149,7 @@ public sealed class ThinkingTests
 
     private static ProxySnapshot Of(RawUpstream upstream, string profile, params (string Pattern, ThinkingPolicy Policy)[] thinking) => new()
     {
-        Accounts = [RunningProxy.Account("up", upstream.BaseUrl) with { Profile = Profiles.ByName(profile)!, Native = false }],
+        Accounts = [RunningProxy.Account("up", upstream.BaseUrl) with { Profile = Profiles.ByName(profile)!, Native = NativeMode.Never }],
         Models = new ModelsSnapshot { Thinking = new ThinkingPolicies([.. thinking.Select(t => KeyValuePair.Create(t.Pattern, t.Policy))]) },
     };
 

@@ -59,9 +59,18 @@ public sealed class FaultMixTests(ITestOutputHelper output)
     private readonly ConcurrentDictionary<int, ConcurrentQueue<string>> _met = new();
     private readonly OAuthSimulator _signIn = new(TimeProvider.System, new OAuthSimulatorOptions { ResourceUrlOnRefresh = false });
     private (string Fault, int Percent, string Scenario)[] _mix = Mix;
+    private bool _native;
 
     [Fact]
     public Task FaultMix_IsRecoveredFrom() => RunAsync(name => upstream => RunningProxy.Account(name, upstream), s => s);
+
+    /// <summary>The same at services that speak Messages and Responses, asked in them.</summary>
+    [Fact]
+    public Task FaultMixAtNativeUpstreams_IsRecoveredFrom()
+    {
+        _native = true;
+        return RunAsync(name => upstream => RunningProxy.Account(name, upstream) with { Profile = Profiles.DashScope }, s => s);
+    }
 
     /// <summary>
     /// The same with accounts that are signed in. Tokens end all the time, an account's often twice in a minute, and each of them has served: no
@@ -106,7 +115,7 @@ public sealed class FaultMixTests(ITestOutputHelper output)
         Outcome[] outcomes = new Outcome[Requests];
         await Parallel.ForAsync(0, Requests, new ParallelOptions { MaxDegreeOfParallelism = 32 }, async (i, _) =>
         {
-            outcomes[i] = await AskAsync(proxy, i);
+            outcomes[i] = _native ? await AskNativelyAsync(proxy, i) : await AskAsync(proxy, i);
             if (i % 10 == 0) Mend(proxy);
         });
         NoteRefusedConnections(proxy, outcomes);
@@ -181,6 +190,25 @@ public sealed class FaultMixTests(ITestOutputHelper output)
         if (isText) return new Outcome(id, true, "");
         Assert.Equal(wanted.Reasoning, StreamText.Reasoning(text));
         for (int i = 0; i < wanted.ToolCalls.Count; i++) Assert.Equal(wanted.ToolCalls[i].Arguments, StreamText.Arguments(text, i));
+        return new Outcome(id, true, "");
+    }
+
+    private static async Task<Outcome> AskNativelyAsync(RunningProxy proxy, int number)
+    {
+        string answer = Answers[number % Answers.Length], question = $"number {number}";
+        string dialect = number % 2 == 0 ? Dialect.Messages : Dialect.Responses;
+        bool stream = number % 3 != 0;
+        string thinking = answer == "thinking" ? "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}," : "";
+        string body = Dialect.Body(dialect, stream, question: question).Replace("{\"model\"", dialect == Dialect.Messages ? $"{{{thinking}\"model\"" : "{\"store\":false,\"model\"", StringComparison.Ordinal);
+        SimulatedAnswer wanted = SimulatedAnswers.Meant(answer, Encoding.UTF8.GetBytes(Dialect.Body(Dialect.Chat, stream, question: question)));
+        using HttpResponseMessage response = await proxy.PostAsync(body, Dialect.Path(dialect));
+        (string text, bool orderly) = await RunningProxy.ReadAsync(response);
+        string id = response.Headers.GetValues("x-request-id").Single();
+        bool claims = orderly && response.IsSuccessStatusCode;
+        if (stream && response.IsSuccessStatusCode) Assert.Equal(claims, StreamText.IsComplete(text));
+        if (!claims) return new Outcome(id, false, StreamText.Error(text)!.Value.GetProperty("message").GetString()!);
+        AnswerMeaning read = stream ? AnswerMeaning.OfStream(text) : AnswerMeaning.OfWhole(dialect, text);
+        Assert.Equal((wanted.Text, wanted.Reasoning, wanted.ToolCalls.Count), (read.Text, read.Reasoning, read.Calls.Length == 0 ? 0 : read.Calls.Split('\n').Length));
         return new Outcome(id, true, "");
     }
 

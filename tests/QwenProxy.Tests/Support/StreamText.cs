@@ -29,7 +29,7 @@ internal static class StreamText
     public static string Content(string sse) => Join(sse, "content", "text_delta", "text", "response.output_text.delta");
 
     /// <summary>The reasoning of choice 0.</summary>
-    public static string Reasoning(string sse) => Join(sse, "reasoning_content", "thinking_delta", "thinking", "response.reasoning_text.delta");
+    public static string Reasoning(string sse) => Join(sse, "reasoning_content", "thinking_delta", "thinking", "response.reasoning_summary_text.delta");
 
     /// <summary>The arguments of the tool call with this index, from chat chunks.</summary>
     public static string Arguments(string sse, int index = 0)

@@ -55,9 +55,19 @@ export const cases = {
   // Every other request breaks off, in the reasoning or the text, or in the middle of a call; the proxy must go on without the agent.
   cuts: { scenario: (agent) => `cycle:${agent}&with=cut&events=7&how=rst|${agent}`, proof: (did) => did.resumed },
   'cut calls': { scenario: (agent) => `cycle:${agent}&with=cut&events=24&how=fin|${agent}`, proof: (did) => did.resumed },
+  // The same at a service that speaks the agent's own dialect, where nothing is translated.
+  native: { account: 'native', scenario: (agent) => agent, proof: (did) => did.native },
+  'native leaked calls': { account: 'native', scenario: (agent) => `${agent}&defect=leaked-xml`, proof: (did) => did.native && did.repair('leaked-calls', 'Converted') },
+  'native stutter': { account: 'native', scenario: (agent) => `${agent}&with=stutter-s4,stutter-s8`, proof: (did) => did.native && did.repair('stutter', 'Removed') },
+  'native cuts': { account: 'native', scenario: (agent) => `cycle:${agent}&with=cut&events=9&how=rst|${agent}`, proof: (did) => did.native && did.resumed },
+  'native cut calls': { account: 'native', scenario: (agent) => `cycle:${agent}&with=cut&events=34&how=fin|${agent}`, proof: (did) => did.native && did.resumed },
+  'native stalls': { account: 'native', scenario: (agent) => `cycle:${agent}&with=stall-pings&events=11&every=500|${agent}`, proof: (did) => did.native && did.resumed },
+  // Tools of a kind that few services know: such a request is translated where the others go as they are.
+  'own tools': { account: 'native', scenario: (agent) => `cycle:${agent}&with=cut&events=9&how=rst|${agent}`, proof: (did) => !did.native && did.resumed },
 };
 
-const every = Object.keys(cases);
+const translated = Object.keys(cases).filter((name) => !cases[name].account);
+const native = Object.keys(cases).filter((name) => name.startsWith('native'));
 
 /** `start` gives command, arguments and environment for a model at a proxy; `home` is the agent's own and empty. */
 export function agents(packages, node) {
@@ -66,7 +76,7 @@ export function agents(packages, node) {
     {
       name: 'Claude Code 2.1.330',
       file: bin('@anthropic-ai/claude-code-linux-x64', 'claude'),
-      cases: every,
+      cases: [...translated, ...native],
       start: ({ proxy, model, home, file }) => ({
         command: file,
         args: ['-p', prompt, '--model', model, '--permission-mode', 'bypassPermissions'],
@@ -79,7 +89,7 @@ export function agents(packages, node) {
     {
       name: 'Codex 0.169.0',
       file: bin('codex-linux-x64', 'vendor', 'x86_64-unknown-linux-musl', 'bin', 'codex'),
-      cases: every,
+      cases: [...translated, 'own tools'],
       start: ({ proxy, model, home, file }) => {
         mkdirSync(join(home, 'codex'));
         writeFileSync(join(home, 'codex', 'config.toml'), [
@@ -97,7 +107,7 @@ export function agents(packages, node) {
     {
       name: 'Qwen Code 0.24.4',
       file: bin('@qwen-code/qwen-code', 'cli.js'),
-      cases: every,
+      cases: translated,
       start: ({ proxy, model, home, file }) => {
         mkdirSync(join(home, '.qwen'));
         writeFileSync(join(home, '.qwen', 'settings.json'), JSON.stringify({ privacy: { usageStatisticsEnabled: false }, telemetry: { enabled: false }, general: { disableAutoUpdate: true, enableAutoUpdate: false } }));
@@ -108,7 +118,7 @@ export function agents(packages, node) {
         };
       },
     },
-    ...[['openai-compatible', every], ['anthropic', ['healthy']], ['openai', ['healthy']]].map(([sdk, some]) => ({
+    ...[['openai-compatible', translated], ['anthropic', ['healthy', 'native cuts']], ['openai', ['healthy']]].map(([sdk, some]) => ({
       name: `opencode 1.18.33 (${sdk})`,
       file: bin('opencode-linux-x64', 'bin', 'opencode'),
       cases: some,

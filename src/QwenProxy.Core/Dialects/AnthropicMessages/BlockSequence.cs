@@ -9,7 +9,7 @@ namespace QwenProxy.Core.Dialects.AnthropicMessages;
 /// may not, so what comes while a call is unfinished waits for it. The message ends only with <see cref="Finish"/>: the usage report comes
 /// after the finish reason, and a resumed stream may go on after a cut.
 /// </summary>
-internal sealed class BlockSequence(BlockWriter writer, MessagesAnswerOptions options) : IDisposable
+internal sealed partial class BlockSequence(BlockWriter writer, MessagesAnswerOptions options) : IDisposable
 {
     private readonly OpenBlock _open = new(writer, options);
     private readonly Queue<WaitingBlock> _waiting = new();
@@ -22,13 +22,24 @@ internal sealed class BlockSequence(BlockWriter writer, MessagesAnswerOptions op
     private bool _hasCalls;
     private int _lastKey = -1;
 
-    public void PinId(byte[] idToken) => _pinnedId = idToken;
+    /// <summary>Another stream goes on with the message: what it says of its own blocks is not about the ones that are open here.</summary>
+    public void Continue(byte[] idToken)
+    {
+        _pinnedId = idToken;
+        _open.Detach();
+    }
 
     public void Push(ChatEvent e)
     {
+        if (e.Dialect == WireDialect.AnthropicMessages)
+        {
+            Pass(e);
+            return;
+        }
+
         if (e.Kind != EventKind.Chunk) return;
         if (!_started) Start(e.Id.In(e.Data.Span), e.Model.In(e.Data.Span));
-        if (!e.Usage.IsEmpty) _usage = MessagesUsage.Read(e.Usage.In(e.Data.Span));
+        NoteUsage(e);
         if (e.Edited) SayAll(e, PartPlace.Before);
         SayAll(e, PartPlace.Original);
         if (e.Edited) SayAll(e, PartPlace.After);
@@ -36,14 +47,16 @@ internal sealed class BlockSequence(BlockWriter writer, MessagesAnswerOptions op
 
     public void Finish()
     {
-        if (!_started) Start(default, default);
-        _open.Close();
-        while (_waiting.Count > 0)
+        if (_ended) return;
+        _ended = true;
+        if (_endPassed)
         {
-            OpenWaiting();
-            _open.Close();
+            writer.EndPassed(null);
+            return;
         }
 
+        if (!_started) Start(default, default);
+        CloseAll();
         (string reason, string? sequence) = StopReason();
         writer.End(reason, sequence, _usage ?? new MessagesUsage(options.InputTokensEstimate, 0, 0, 0));
     }
@@ -60,6 +73,11 @@ internal sealed class BlockSequence(BlockWriter writer, MessagesAnswerOptions op
         _started = true;
         byte[] model = options.Model is not null && !options.IsOnFallback() ? JsonText.Quote(options.Model) : JsonField.IsString(modelToken) ? modelToken.ToArray() : "\"\""u8.ToArray();
         writer.Start(MessageId.From(_pinnedId ?? idToken, options.NewId), model, new MessagesUsage(options.InputTokensEstimate, 0, 0, 0));
+    }
+
+    private void NoteUsage(ChatEvent e)
+    {
+        if (!e.UsageJson.IsEmpty) _usage = MessagesUsage.Read(e.UsageJson);
     }
 
     private void SayAll(ChatEvent e, PartPlace place)
@@ -81,7 +99,7 @@ internal sealed class BlockSequence(BlockWriter writer, MessagesAnswerOptions op
                     SayCall(e, part);
                     break;
                 case PartKind.Withdrawal when _open.Is(BlockKind.Text, 0):
-                    _open.Drop();
+                    _open.Forget();
                     break;
                 case PartKind.Finish:
                     NoteFinish(e, part);
@@ -128,6 +146,8 @@ internal sealed class BlockSequence(BlockWriter writer, MessagesAnswerOptions op
         // Arguments as an object where a string belongs: its text is what the string would have said.
         if (!part.HasNewText && JsonField.IsObject(token)) plain = token;
         if (plain.IsEmpty && kind != BlockKind.ToolUse) return;
+        // Upstream's own call without arguments has the empty input that it was announced with.
+        if (part.HasNewText && _open.Is(kind, key) && _open is { IsPassed: true, HasSpoken: false } && plain.SequenceEqual("{}"u8)) return;
         if (!_open.Is(kind, key))
         {
             if (_waiting.Count > 0 || !_open.CanClose)

@@ -19,7 +19,7 @@ public sealed class MessagesStreamAnswer(IBufferWriter<byte> output, MessagesAns
 
     public override void WriteError(ProxyError error) => MessagesErrors.WriteEvent(error, output);
 
-    public override void PinId(byte[] idToken) => _blocks.PinId(idToken);
+    public override void Continue(byte[] idToken) => _blocks.Continue(idToken);
 
     public override void Dispose()
     {
@@ -43,7 +43,7 @@ public sealed class MessagesWholeAnswer(IBufferWriter<byte> output, MessagesAnsw
 
     public override void WriteError(ProxyError error) => throw new InvalidOperationException("A whole answer has not begun when it fails.");
 
-    public override void PinId(byte[] idToken) => _blocks.PinId(idToken);
+    public override void Continue(byte[] idToken) => _blocks.Continue(idToken);
 
     public override void Dispose()
     {

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using QwenProxy.Core.Events;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Dialects.AnthropicMessages;
@@ -22,6 +23,24 @@ internal sealed class OpenBlock(BlockWriter writer, MessagesAnswerOptions option
 
     public string ToolId { get; private set; } = "";
 
+    /// <summary>Upstream's own frame opened it.</summary>
+    public bool IsPassed { get; private set; }
+
+    /// <summary>The upstream block whose words it holds; -1 for words of a stage or of another dialect.</summary>
+    public int Source { get; private set; }
+
+    /// <summary>Words of more than one block are in it: what upstream says about the one holds no longer.</summary>
+    public bool IsMixed { get; private set; }
+
+    /// <summary>Something was said in it, or taken out of it.</summary>
+    public bool HasSpoken { get; set; }
+
+    /// <summary>Upstream has ended it; only a stage may still have something to say in it.</summary>
+    public bool HasEnded { get; set; }
+
+    /// <summary>A stage took words out of it.</summary>
+    public bool HasLost { get; set; }
+
     /// <summary>How many blocks have been opened: the next one's index.</summary>
     public int Count { get; private set; }
 
@@ -32,18 +51,64 @@ internal sealed class OpenBlock(BlockWriter writer, MessagesAnswerOptions option
 
     public void Open(BlockKind kind, int toolKey, string id, string name)
     {
+        Begin(kind, toolKey, id);
+        Source = -1;
+        IsPassed = false;
+        writer.Open(Count++, kind, id, name);
+    }
+
+    /// <summary>Opens the block that upstream's frame opens.</summary>
+    public void Pass(ChatEvent e, BlockKind kind, int toolKey, string id)
+    {
+        Begin(kind, toolKey, id);
+        Source = e.Frame.Index;
+        IsPassed = true;
+        writer.PassOpen(e, Count++, kind);
+    }
+
+    /// <summary>Upstream's frame goes on in this block.</summary>
+    public void PassDelta(ChatEvent e, ReadOnlySpan<byte> plain)
+    {
+        Feed(e.Frame.Index);
+        HasSpoken = true;
+        if (Kind == BlockKind.ToolUse) _progress.Add(plain);
+        writer.PassDelta(e);
+    }
+
+    /// <summary>From here on its words are those of this upstream block.</summary>
+    public void Feed(int source)
+    {
+        IsMixed |= Source != source;
+        Source = source;
+    }
+
+    /// <summary>Upstream's stream broke: no later block is this one.</summary>
+    public void Detach() => Source = -1;
+
+    /// <summary>It was announced, and nothing was left to say in it.</summary>
+    public void Forget()
+    {
+        IsOpen = false;
+        Count--;
+        writer.Forget();
+    }
+
+    private void Begin(BlockKind kind, int toolKey, string id)
+    {
         Kind = kind;
         ToolKey = toolKey;
         ToolId = id;
         _progress = default;
         _carried?.Clear();
         IsOpen = true;
-        writer.Open(Count++, kind, id, name);
+        IsMixed = HasSpoken = HasLost = HasEnded = false;
     }
 
     /// <summary>Appends one piece in both spellings; <paramref name="inside"/> is empty where only the plain one exists.</summary>
     public void Append(ReadOnlySpan<byte> inside, ReadOnlySpan<byte> plain)
     {
+        HasSpoken = true;
+        if (IsPassed) IsMixed = true;
         if (Kind == BlockKind.Thinking && options.Display == ThinkingDisplay.Omitted)
         {
             CarryUnshown(plain);
@@ -60,15 +125,8 @@ internal sealed class OpenBlock(BlockWriter writer, MessagesAnswerOptions option
     {
         if (!IsOpen) return;
         IsOpen = false;
-        writer.Close(Kind == BlockKind.Thinking ? Sign() : null);
-    }
-
-    /// <summary>The block was none: nothing of it was shown.</summary>
-    public void Drop()
-    {
-        IsOpen = false;
-        Count--;
-        writer.Drop();
+        // Thinking that upstream began is not ours to sign: it has upstream's signature, or none.
+        writer.Close(Kind == BlockKind.Thinking && !IsPassed ? Sign() : null);
     }
 
     /// <summary>Counts words the client is not shown, and now and then gives it a sign of life instead.</summary>

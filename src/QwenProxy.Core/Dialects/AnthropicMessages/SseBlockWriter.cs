@@ -6,7 +6,7 @@ using QwenProxy.Wire;
 namespace QwenProxy.Core.Dialects.AnthropicMessages;
 
 /// <summary>Blocks as Anthropic's stream events. A delta is three copies: what stands around its text is the same for a whole block.</summary>
-internal sealed class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
+internal sealed partial class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
 {
     /// <summary>What a waiting client is sent.</summary>
     public static readonly ReadOnlyMemory<byte> KeepAlive = PingEvent.ToArray();
@@ -15,6 +15,8 @@ internal sealed class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
     private int _index;
 
     public static ReadOnlySpan<byte> PingEvent => "event: ping\ndata: {\"type\": \"ping\"}\n\n"u8;
+
+    private static ReadOnlySpan<byte> Stop => "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"u8;
 
     private static ReadOnlySpan<byte> DeltaEnd => "\"}}\n\n"u8;
 
@@ -33,15 +35,14 @@ internal sealed class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
     {
         _index = index;
         WriteWithIndex("event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":"u8, output);
+        SetDelta(kind);
         switch (kind)
         {
             case BlockKind.Text:
                 output.Write(",\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n"u8);
-                SetDelta(",\"delta\":{\"type\":\"text_delta\",\"text\":\""u8);
                 break;
             case BlockKind.Thinking:
                 output.Write(",\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}}\n\n"u8);
-                SetDelta(",\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\""u8);
                 break;
             default:
                 output.Write(",\"content_block\":{\"type\":\"tool_use\",\"id\":"u8);
@@ -49,13 +50,13 @@ internal sealed class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
                 output.Write(",\"name\":"u8);
                 JsonText.WriteString(Encoding.UTF8.GetBytes(name), output);
                 output.Write(",\"input\":{}}}\n\n"u8);
-                SetDelta(",\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\""u8);
                 break;
         }
     }
 
     public override void Append(ReadOnlySpan<byte> inside)
     {
+        Flush(_opening);
         int length = _deltaStart.Length + inside.Length + DeltaEnd.Length;
         Span<byte> room = output.GetSpan(length);
         _deltaStart.Span.CopyTo(room);
@@ -66,6 +67,7 @@ internal sealed class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
 
     public override void AppendPlain(ReadOnlySpan<byte> utf8)
     {
+        Flush(_opening);
         output.Write(_deltaStart.Span);
         JsonText.WriteInside(utf8, output);
         output.Write(DeltaEnd);
@@ -73,6 +75,13 @@ internal sealed class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
 
     public override void Close(string? signature)
     {
+        Flush(_opening);
+        if (_closing.Length > 0)
+        {
+            Flush(_closing);
+            return;
+        }
+
         if (signature is not null)
         {
             SetDelta(",\"delta\":{\"type\":\"signature_delta\",\"signature\":\""u8);
@@ -89,12 +98,18 @@ internal sealed class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
         WriteStop(output, stopReason, stopSequence);
         output.Write("},\"usage\":"u8);
         usage.WriteTo(output);
-        output.Write("}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"u8);
+        output.Write("}\n\n"u8);
+        output.Write(Stop);
     }
 
     public override void Ping() => output.Write(PingEvent);
 
-    public override void Dispose() => _deltaStart.Dispose();
+    public override void Dispose()
+    {
+        _deltaStart.Dispose();
+        _opening.Dispose();
+        _closing.Dispose();
+    }
 
     /// <summary><c>{"stop_reason":…,"stop_sequence":…</c> with the brace left open.</summary>
     internal static void WriteStop(IBufferWriter<byte> output, string stopReason, string? stopSequence)
@@ -105,6 +120,13 @@ internal sealed class SseBlockWriter(IBufferWriter<byte> output) : BlockWriter
         if (stopSequence is null) output.Write("null"u8);
         else JsonText.WriteString(Encoding.UTF8.GetBytes(stopSequence), output);
     }
+
+    private void SetDelta(BlockKind kind) => SetDelta(kind switch
+    {
+        BlockKind.Text => ",\"delta\":{\"type\":\"text_delta\",\"text\":\""u8,
+        BlockKind.Thinking => ",\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\""u8,
+        _ => ",\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\""u8,
+    });
 
     private void SetDelta(ReadOnlySpan<byte> delta)
     {

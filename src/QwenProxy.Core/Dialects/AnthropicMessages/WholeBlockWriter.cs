@@ -6,18 +6,19 @@ using QwenProxy.Wire;
 namespace QwenProxy.Core.Dialects.AnthropicMessages;
 
 /// <summary>The same blocks as one message object, written when it ends.</summary>
-internal sealed class WholeBlockWriter(IBufferWriter<byte> output) : BlockWriter
+internal sealed partial class WholeBlockWriter(IBufferWriter<byte> output) : BlockWriter
 {
     private readonly PooledBytes _head = new(256);
     private readonly PooledBytes _content = new(4096);
     private readonly PooledBytes _arguments = new(256);
     private BlockKind _kind;
-    private int _openedAt;
 
-    public override void Start(string id, ReadOnlySpan<byte> modelToken, MessagesUsage usage)
+    public override void Start(string id, ReadOnlySpan<byte> modelToken, MessagesUsage usage) => Start(JsonText.Quote(id), modelToken);
+
+    private void Start(ReadOnlySpan<byte> idToken, ReadOnlySpan<byte> modelToken)
     {
         _head.Write("{\"id\":"u8);
-        JsonText.WriteString(Encoding.UTF8.GetBytes(id), _head);
+        _head.Write(idToken);
         _head.Write(",\"type\":\"message\",\"role\":\"assistant\",\"model\":"u8);
         _head.Write(modelToken);
         _head.Write(",\"content\":["u8);
@@ -26,7 +27,7 @@ internal sealed class WholeBlockWriter(IBufferWriter<byte> output) : BlockWriter
     public override void Open(int index, BlockKind kind, string id, string name)
     {
         _kind = kind;
-        _openedAt = _content.Length;
+        _blockStart = _content.Length;
         if (index > 0) _content.Write(","u8);
         if (kind == BlockKind.Text) _content.Write("{\"type\":\"text\",\"text\":\""u8);
         else if (kind == BlockKind.Thinking) _content.Write("{\"type\":\"thinking\",\"thinking\":\""u8);
@@ -55,6 +56,12 @@ internal sealed class WholeBlockWriter(IBufferWriter<byte> output) : BlockWriter
 
     public override void Close(string? signature)
     {
+        if (_kind == BlockKind.Other)
+        {
+            CloseOther();
+            return;
+        }
+
         if (_kind == BlockKind.ToolUse) WriteInput();
         else _content.Write("\""u8);
         if (signature is not null)
@@ -63,10 +70,9 @@ internal sealed class WholeBlockWriter(IBufferWriter<byte> output) : BlockWriter
             JsonText.WriteString(Encoding.ASCII.GetBytes(signature), _content);
         }
 
+        ClosePassed(signature is null);
         _content.Write("}"u8);
     }
-
-    public override void Drop() => _content.Truncate(_openedAt);
 
     public override void End(string stopReason, string? stopSequence, MessagesUsage usage)
     {
@@ -90,6 +96,7 @@ internal sealed class WholeBlockWriter(IBufferWriter<byte> output) : BlockWriter
     {
         _head.Dispose();
         _content.Dispose();
+        _passed.Dispose();
         _arguments.Dispose();
     }
 

@@ -5,8 +5,12 @@ using QwenProxy.Core.Events;
 namespace QwenProxy.Core.Dialects.OpenAIChat;
 
 /// <summary>OpenAI chat, streamed.</summary>
-public sealed class ChatStreamAnswer(IBufferWriter<byte> output, bool usageAsked) : DownstreamAnswer
+/// <param name="output">Where the stream goes.</param>
+/// <param name="usageAsked">The client wants the usage report.</param>
+/// <param name="created">Seconds since 1970, for chunks made of another dialect's events.</param>
+public sealed class ChatStreamAnswer(IBufferWriter<byte> output, bool usageAsked, long created = 0) : DownstreamAnswer
 {
+    private ForeignChunks? _foreign;
     private static readonly byte[] KeepAliveBytes = OpenAIChatEncoder.KeepAlive.ToArray();
     private readonly OpenAIChatEncoder _encoder = new(output, usageAsked);
 
@@ -14,31 +18,43 @@ public sealed class ChatStreamAnswer(IBufferWriter<byte> output, bool usageAsked
 
     public override bool IsStream => true;
 
-    public override void Push(ChatEvent chatEvent) => _encoder.Push(chatEvent);
+    public override void Push(ChatEvent chatEvent)
+    {
+        if (chatEvent.Dialect == WireDialect.OpenAIChat) _encoder.Push(chatEvent);
+        else (_foreign ??= new ForeignChunks(created)).Push(chatEvent, _encoder);
+    }
 
     public override void Finish() => _encoder.Finish();
 
     public override void WriteError(ProxyError error) => _encoder.WriteError(OpenAIErrors.Write(error));
 
-    public override void PinId(byte[] idToken) => _encoder.PinnedId = idToken;
+    public override void Continue(byte[] idToken) => _encoder.PinnedId = idToken;
 
     public override void Dispose()
     {
+        _foreign?.Dispose();
         _encoder.Dispose();
         base.Dispose();
     }
 }
 
 /// <summary>OpenAI chat, whole.</summary>
-public sealed class ChatWholeAnswer(IBufferWriter<byte> output) : DownstreamAnswer
+/// <param name="output">Where the answer goes.</param>
+/// <param name="created">As of <see cref="ChatStreamAnswer"/>.</param>
+public sealed class ChatWholeAnswer(IBufferWriter<byte> output, long created = 0) : DownstreamAnswer
 {
+    private ForeignChunks? _foreign;
     private readonly OpenAIChatFold _fold = new();
 
     public override ReadOnlyMemory<byte> KeepAlive => default;
 
     public override bool IsStream => false;
 
-    public override void Push(ChatEvent chatEvent) => _fold.Push(chatEvent);
+    public override void Push(ChatEvent chatEvent)
+    {
+        if (chatEvent.Dialect == WireDialect.OpenAIChat) _fold.Push(chatEvent);
+        else (_foreign ??= new ForeignChunks(created)).Push(chatEvent, _fold);
+    }
 
     public override void Finish() => _fold.WriteTo(output);
 
@@ -46,6 +62,7 @@ public sealed class ChatWholeAnswer(IBufferWriter<byte> output) : DownstreamAnsw
 
     public override void Dispose()
     {
+        _foreign?.Dispose();
         _fold.Dispose();
         base.Dispose();
     }

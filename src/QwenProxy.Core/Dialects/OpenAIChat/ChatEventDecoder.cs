@@ -4,57 +4,34 @@ using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Dialects.OpenAIChat;
 
-/// <summary>
-/// Reads an SSE frame of the OpenAI chat dialect into a <see cref="ChatEvent"/> without allocating: the event keeps places in the frame's
-/// bytes, not copies. Fields it does not know are skipped and stay in the bytes.
-/// </summary>
-public static class ChatEventDecoder
+/// <summary>Reads the frames of the OpenAI chat dialect. Fields it does not know are skipped and stay in the bytes. It remembers nothing.</summary>
+public sealed class ChatEventDecoder : EventReader
 {
-    public static void Decode(in SseFrame frame, ChatEvent chatEvent)
-    {
-        chatEvent.Reset();
-        chatEvent.Raw = frame.Raw;
-        chatEvent.Data = frame.Data;
-        chatEvent.DataOffset = frame.DataOffset;
-        chatEvent.FrameId = frame.Id;
-        chatEvent.HttpStatus = frame.HttpStatus;
-        bool namedError = frame.EventName.Span.SequenceEqual("error"u8);
-        if (!frame.HasData) chatEvent.Kind = namedError ? EventKind.Error : EventKind.Silent;
-        else if (frame.IsDone) chatEvent.Kind = EventKind.Done;
-        else if (frame.EventName.IsEmpty && frame.HttpStatus == 0 && chatEvent.Shape.TryRead(chatEvent)) chatEvent.Kind = EventKind.Chunk;
-        else
-        {
-            chatEvent.Kind = ReadObject(chatEvent, namedError || frame.HttpStatus >= 400);
-            chatEvent.Shape.Learn(chatEvent);
-        }
-    }
+    /// <summary>One serves all streams.</summary>
+    public static ChatEventDecoder Shared { get; } = new();
 
-    private static EventKind ReadObject(ChatEvent chatEvent, bool namedError)
+    public override WireDialect Dialect => WireDialect.OpenAIChat;
+
+    public static void Decode(in SseFrame frame, ChatEvent chatEvent) => Shared.Read(frame, chatEvent);
+
+    protected override EventKind ReadData(ChatEvent chatEvent, bool isError)
     {
         ReadOnlySpan<byte> data = chatEvent.Data.Span;
         try
         {
             Utf8JsonReader reader = new(data);
             if (!reader.Read()) return EventKind.Silent;
-            if (reader.TokenType != JsonTokenType.StartObject) return Broken(chatEvent, namedError, data);
+            if (reader.TokenType != JsonTokenType.StartObject) return Unreadable(chatEvent, isError);
             bool flatError = ReadTop(ref reader, chatEvent);
             if (reader.Read()) return EventKind.Broken;
-            if (chatEvent.Error.IsEmpty && (namedError || (flatError && chatEvent.Choices.IsEmpty))) chatEvent.Error = new ByteRange(0, data.Length);
+            if (chatEvent.Error.IsEmpty && (isError || (flatError && chatEvent.Choices.IsEmpty))) chatEvent.Error = new ByteRange(0, data.Length);
             return chatEvent.Error.IsEmpty ? EventKind.Chunk : EventKind.Error;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // The reader throws the latter when it compares a name that holds half a surrogate pair.
-            return Broken(chatEvent, namedError, data);
+            return Unreadable(chatEvent, isError);
         }
-    }
-
-    /// <summary>An event named error is an error also when its text is no JSON: the text is then the message.</summary>
-    private static EventKind Broken(ChatEvent chatEvent, bool namedError, ReadOnlySpan<byte> data)
-    {
-        if (!namedError) return data.Trim(" \t\r\n"u8).IsEmpty ? EventKind.Silent : EventKind.Broken;
-        chatEvent.Error = new ByteRange(0, data.Length);
-        return EventKind.Error;
     }
 
     /// <summary>Returns true when the object looks like DashScope's flat error: a string <c>code</c> and a <c>message</c> at the top.</summary>

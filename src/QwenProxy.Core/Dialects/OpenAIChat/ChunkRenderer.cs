@@ -73,6 +73,7 @@ public sealed class ChunkRenderer
             textEdited |= part.Kind is PartKind.Content or PartKind.Reasoning && (part.Removed || part.HasNewText);
         }
 
+        if (e.HasNewUsage) _splice.Replace(e.Usage, e.UsageJson.ToArray());
         if (textEdited && !e.Logprobs.IsEmpty) _splice.Replace(e.Logprobs, "null"u8.ToArray());
         _splice.WriteTo(e.Data.Span, output);
     }

@@ -25,7 +25,7 @@ public sealed class OpenAIChatEncoder(IBufferWriter<byte> output, bool usageAske
     {
         if (chatEvent.Kind == EventKind.Done)
         {
-            WriteRaw(chatEvent.Raw.Span);
+            RawFrame.Write(chatEvent.Raw.Span, output);
             _doneWritten = true;
             return;
         }
@@ -34,7 +34,7 @@ public sealed class OpenAIChatEncoder(IBufferWriter<byte> output, bool usageAske
         bool original = chatEvent.Kind != EventKind.Chunk || chatEvent.ChoiceCount > 0 || (usageAsked && !chatEvent.Usage.IsEmpty);
         if (!original && !chatEvent.Edited) return;
         bool otherId = PinnedId is not null && !chatEvent.Id.IsEmpty && !chatEvent.Id.In(chatEvent.Data.Span).SequenceEqual(PinnedId);
-        if (!chatEvent.Edited && !otherId) WriteRaw(chatEvent.Raw.Span);
+        if (!chatEvent.Edited && !otherId) RawFrame.Write(chatEvent.Raw.Span, output);
         else WriteEdited(chatEvent, otherId, original);
     }
 
@@ -55,16 +55,6 @@ public sealed class OpenAIChatEncoder(IBufferWriter<byte> output, bool usageAske
 
     public void Dispose() => _rendered?.Dispose();
 
-    /// <summary>A last frame may lack its blank line; without it the client would never see the event.</summary>
-    private void WriteRaw(ReadOnlySpan<byte> raw)
-    {
-        output.Write(raw);
-        if (!EndsWithBlankLine(raw)) output.Write(raw.EndsWith("\n"u8) ? "\n"u8 : "\n\n"u8);
-    }
-
-    private static bool EndsWithBlankLine(ReadOnlySpan<byte> raw) =>
-        raw.EndsWith("\n\n"u8) || raw.EndsWith("\n\r\n"u8) || raw.EndsWith("\r\r"u8) || raw.EndsWith("\n\r"u8) || raw.EndsWith("\r\n\r\n"u8);
-
     private void WriteEdited(ChatEvent e, bool otherId, bool original)
     {
         _rendered ??= new PooledBytes();
@@ -77,45 +67,14 @@ public sealed class OpenAIChatEncoder(IBufferWriter<byte> output, bool usageAske
             _chunks.Add(new ByteRange(0, e.Data.Length));
         }
 
-        foreach (ByteRange chunk in _chunks) WriteFrame(e, chunk.In(_rendered.Span), otherId);
+        foreach (ByteRange chunk in _chunks) RawFrame.Write(e, otherId ? WithPinnedId(chunk.In(_rendered.Span)) : chunk.In(_rendered.Span), output);
     }
 
-    /// <summary>The frame around the JSON stays as it came (its <c>id:</c> line, its line ends) where the JSON stood on one line.</summary>
-    private void WriteFrame(ChatEvent e, ReadOnlySpan<byte> json, bool otherId)
+    private ReadOnlySpan<byte> WithPinnedId(ReadOnlySpan<byte> json)
     {
-        ReadOnlySpan<byte> raw = e.Raw.Span;
-        bool framed = e.DataOffset >= 0 && EndsWithBlankLine(raw);
-        output.Write(framed ? raw[..e.DataOffset] : "data: "u8);
-        while (!framed && json.IndexOfAny((byte)'\n', (byte)'\r') is >= 0 and int lineEnd)
-        {
-            // Joined lines: a line end inside JSON is white space, so it may be written as a space.
-            WriteJson(json[..lineEnd], otherId);
-            output.Write(" "u8);
-            json = json[(lineEnd + 1)..];
-        }
-
-        WriteJson(json, otherId);
-        output.Write(framed ? raw[(e.DataOffset + e.Data.Length)..] : "\n\n"u8);
-    }
-
-    private void WriteJson(ReadOnlySpan<byte> json, bool otherId)
-    {
-        if (!otherId)
-        {
-            output.Write(json);
-            return;
-        }
-
-        JsonScanner scanner = new(json);
-        while (scanner.MoveNext())
-        {
-            if (!scanner.NameIs("id"u8)) continue;
-            output.Write(json[..scanner.Value.Start]);
-            output.Write(PinnedId);
-            output.Write(json[scanner.Value.End..]);
-            return;
-        }
-
-        output.Write(json);
+        ByteRange id = JsonScanner.Find(json, "id"u8);
+        if (id.IsEmpty) return json;
+        byte[] pinned = [.. json[..id.Start], .. PinnedId!, .. json[id.End..]];
+        return pinned;
     }
 }

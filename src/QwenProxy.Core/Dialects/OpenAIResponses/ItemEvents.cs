@@ -18,14 +18,23 @@ internal sealed class ItemEvents(EventLine line, Func<string> newId, bool sealRe
         line.End();
     }
 
-    public void Announce(OutputItem item)
+    /// <summary>Gives the item its place, whoever announces it.</summary>
+    public void Place(OutputItem item, string id)
     {
-        item.Id = Encoding.ASCII.GetString(item.Prefix) + newId();
+        item.Id = id;
         item.Announced = true;
         item.Index = _announced++;
         string part = item.Kind switch { OutputKind.Message => ",\"content_index\":0", OutputKind.Reasoning => ",\"summary_index\":0", _ => "" };
-        string head = string.Create(CultureInfo.InvariantCulture, $",\"item_id\":\"{item.Id}\",\"output_index\":{item.Index}{part},\"delta\":");
-        item.DeltaHead = Encoding.UTF8.GetBytes(head);
+        string place = string.Create(CultureInfo.InvariantCulture, $",\"output_index\":{item.Index}{part},\"delta\":");
+        item.DeltaHead = [.. ",\"item_id\":"u8, .. RawJson.Quote(id), .. Encoding.ASCII.GetBytes(place)];
+    }
+
+    /// <summary>The item that was announced last is not there after all.</summary>
+    public void Forget() => _announced--;
+
+    public void Announce(OutputItem item)
+    {
+        Place(item, Encoding.ASCII.GetString(item.Prefix) + newId());
         WholeItem("response.output_item.added"u8, item, item.Write("in_progress"u8, false, false));
         if (item.Kind == OutputKind.Compaction) return;
         if (item.Kind == OutputKind.Call)
@@ -43,6 +52,7 @@ internal sealed class ItemEvents(EventLine line, Func<string> newId, bool sealRe
     {
         item.Inside.Write(token[1..^1]);
         if (item.Announced && item.IsSaidInPieces) WriteDelta(item, token);
+        item.IsEdited |= item.IsPassed;
     }
 
     /// <summary>Ends an item that was announced.</summary>
@@ -50,6 +60,8 @@ internal sealed class ItemEvents(EventLine line, Func<string> newId, bool sealRe
     {
         if (item.Closed) return;
         item.Closed = true;
+        // Nobody but its upstream knows how such an item ends.
+        if (item.Kind == OutputKind.Other) return;
         if (item.Kind == OutputKind.Call && item.Inside.Length == 0 && item.IsSaidInPieces) Delta(item, "\"{}\""u8);
         item.Json = item.Write(incomplete ? "incomplete"u8 : "completed"u8, true, sealReasoning);
         if (!line.IsOn) return;

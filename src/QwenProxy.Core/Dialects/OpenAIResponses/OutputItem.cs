@@ -10,6 +10,9 @@ internal enum OutputKind : byte
 
     /// <summary>The summary that stands for a conversation from here on; the client keeps it and cannot read it.</summary>
     Compaction,
+
+    /// <summary>One that only its upstream knows.</summary>
+    Other,
 }
 
 /// <summary>One item of an answer while it is said. Its text stays in JSON spelling, so that the final events need not escape it again.</summary>
@@ -38,6 +41,18 @@ internal sealed class OutputItem(OutputKind kind) : IDisposable
     public string CallId { get; set; } = "";
 
     public ToolTarget Tool { get; set; }
+
+    /// <summary>Upstream's own frames announced it.</summary>
+    public bool IsPassed { get; init; }
+
+    /// <summary>Upstream's number of the item, as long as upstream's frames speak of it; -1 otherwise.</summary>
+    public int Source { get; set; } = -1;
+
+    /// <summary>Its text is not what upstream says it is.</summary>
+    public bool IsEdited { get; set; }
+
+    /// <summary>The texts of its parts before the last one, in JSON spelling.</summary>
+    public List<byte[]> EarlierParts { get; } = [];
 
     /// <summary>The client has been told of the item. A call waits for its name; one that never gets any is no call and is left out.</summary>
     public bool Announced { get; set; }

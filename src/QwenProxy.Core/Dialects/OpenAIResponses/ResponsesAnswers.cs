@@ -30,6 +30,8 @@ public sealed class ResponsesStreamAnswer(IBufferWriter<byte> output, ResponsesA
     /// </summary>
     public override void WriteError(ProxyError error) => _encoder.Fail(error);
 
+    public override void Continue(byte[] idToken) => _encoder.Continue();
+
     public override void Dispose()
     {
         _encoder.Dispose();
@@ -53,6 +55,8 @@ public sealed class ResponsesWholeAnswer(IBufferWriter<byte> output, ResponsesAn
     public override void Finish() => output.Write(_encoder.Finish());
 
     public override void WriteError(ProxyError error) => throw new InvalidOperationException("A whole answer has not begun when it fails.");
+
+    public override void Continue(byte[] idToken) => _encoder.Continue();
 
     public override void Dispose()
     {

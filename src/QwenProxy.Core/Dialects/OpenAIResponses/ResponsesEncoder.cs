@@ -9,9 +9,10 @@ namespace QwenProxy.Core.Dialects.OpenAIResponses;
 /// Says chat events as items of a response, and ends it in exactly one way. An item ends where another begins, so that clients that follow one
 /// item at a time can read the stream; only a call whose arguments are not whole yet stays open beside the next item.
 /// </summary>
-internal sealed class ResponsesEncoder : IDisposable
+internal sealed partial class ResponsesEncoder : IDisposable
 {
     private readonly ResponsesAnswerOptions _options;
+    private readonly EventLine _line;
     private readonly ItemEvents _events;
     private readonly ResponseObject _response;
     private readonly List<OutputItem> _items = [];
@@ -27,37 +28,49 @@ internal sealed class ResponsesEncoder : IDisposable
         _options = options;
         ResponseId = "resp_" + options.NewId();
         _response = new ResponseObject(options, ResponseId);
-        _events = new ItemEvents(new EventLine(output), options.NewId, options.Request.EncryptedReasoning);
+        _line = new EventLine(output);
+        _events = new ItemEvents(_line, options.NewId, options.Request.EncryptedReasoning);
         if (options.Request.IsCompaction) _compaction = new CompactionText(output);
     }
 
-    public string ResponseId { get; }
+    public string ResponseId { get; private set; }
 
     public void Push(ChatEvent chatEvent)
     {
+        if (chatEvent.Dialect == WireDialect.OpenAIResponses)
+        {
+            Pass(chatEvent);
+            return;
+        }
+
         if (_ended || chatEvent.Kind != EventKind.Chunk) return;
         TakeModel(chatEvent);
         Begin();
-        if (!chatEvent.Usage.IsEmpty)
-        {
-            _usage.Clear();
-            _usage.Write(chatEvent.Usage.In(chatEvent.Data.Span));
-        }
-
+        TakeUsage(chatEvent);
         Say(chatEvent, PartPlace.Before);
         Say(chatEvent, PartPlace.Original);
         Say(chatEvent, PartPlace.After);
     }
 
-    /// <summary>Ends the answer and returns the response object; nothing when it has ended before.</summary>
+    /// <summary>Ends the answer and returns the response object.</summary>
     public byte[] Finish()
     {
-        if (_ended) return [];
+        if (_ended) return _final;
         if (_compaction is { IsEmpty: true }) return Fail(OwnErrors.ProtocolError("it wrote no summary of the conversation"));
         Begin();
         if (_compaction is not null) _events.Delta(Open(OutputKind.Compaction), _compaction.Token());
         _ended = true;
         bool cut = _incompleteReason.Length > 0;
+        CloseItems(cut);
+        _final = WriteResponse(cut ? "incomplete"u8 : "completed"u8, Usage() ?? default(UsageReport), _incompleteReason);
+        Store(_final);
+        _events.Response(cut ? "response.incomplete"u8 : "response.completed"u8, _final);
+        return _final;
+    }
+
+    private void CloseItems(bool cut)
+    {
+        Settle();
         // Some clients take an answer without items for a failure of theirs.
         if (!_items.Exists(i => i.Announced) && !cut) Open(OutputKind.Message);
         foreach (OutputItem item in _items)
@@ -67,13 +80,6 @@ internal sealed class ResponsesEncoder : IDisposable
             if (cut && item.Kind == OutputKind.Call && !item.HasWholeArguments()) item.Json = item.Write("incomplete"u8, true, false);
             else _events.Close(item, cut && item.Kind == OutputKind.Message && item == _items[^1]);
         }
-
-        using PooledBytes json = new(4096);
-        _response.WriteTo(json, cut ? "incomplete"u8 : "completed"u8, OutputJson(), Usage() ?? default(UsageReport), _incompleteReason);
-        byte[] response = json.Span.ToArray();
-        Store(response);
-        _events.Response(cut ? "response.incomplete"u8 : "response.completed"u8, response);
-        return response;
     }
 
     /// <summary>Ends the answer as failed and returns the response object; nothing when it has ended before.</summary>
@@ -84,18 +90,18 @@ internal sealed class ResponsesEncoder : IDisposable
         _ended = true;
         foreach (OutputItem item in _items)
         {
-            if (!item.Closed && item.Announced) item.Json = item.Write("incomplete"u8, true, false);
+            if (!item.Closed && item.Announced && item.Kind != OutputKind.Other) item.Json = item.Write("incomplete"u8, true, false);
         }
 
-        using PooledBytes json = new(4096);
-        _response.WriteTo(json, "failed"u8, OutputJson(), Usage(), default, ResponsesErrors.WriteFailure(error));
-        _events.Response("response.failed"u8, json.Span);
-        return json.Span.ToArray();
+        _final = WriteResponse("failed"u8, Usage(), default, ResponsesErrors.WriteFailure(error));
+        _events.Response("response.failed"u8, _final);
+        return _final;
     }
 
     public void Dispose()
     {
         foreach (OutputItem item in _items) item.Dispose();
+        foreach (ChatEvent frame in _heldFrames) frame.Dispose();
         _usage.Dispose();
         _token.Dispose();
         _compaction?.Dispose();
@@ -106,6 +112,13 @@ internal sealed class ResponsesEncoder : IDisposable
     private IEnumerable<byte[]> OutputJson() => Announced().Select(i => i.Json);
 
     private IEnumerable<OutputItem> Announced() => _items.Where(i => i.Announced).OrderBy(i => i.Index);
+
+    private void TakeUsage(ChatEvent e)
+    {
+        if (e.UsageJson.IsEmpty) return;
+        _usage.Clear();
+        _usage.Write(e.UsageJson);
+    }
 
     private void Begin()
     {
@@ -176,7 +189,9 @@ internal sealed class ResponsesEncoder : IDisposable
             }
 
             OutputKind output = kind == PartKind.Content ? OutputKind.Message : OutputKind.Reasoning;
-            _events.Delta(Current(output) ?? Open(output), token);
+            OutputItem item = Current(output) ?? Open(output);
+            SettleBefore(item, inOwnWords: true);
+            _events.Delta(item, token);
         }
     }
 
@@ -195,6 +210,7 @@ internal sealed class ResponsesEncoder : IDisposable
     private OutputItem Open(OutputKind kind, int toolIndex = -1)
     {
         CloseFinished();
+        _differs = true;
         OutputItem item = new(kind) { ToolIndex = toolIndex };
         _items.Add(item);
         if (kind != OutputKind.Call) _events.Announce(item);
@@ -203,6 +219,7 @@ internal sealed class ResponsesEncoder : IDisposable
 
     private void CloseFinished()
     {
+        LeaveHeld();
         foreach (OutputItem item in _items)
         {
             if (!item.Closed && (item.Kind != OutputKind.Call || (item.Announced && item.HasWholeArguments()))) _events.Close(item, false);
@@ -216,6 +233,7 @@ internal sealed class ResponsesEncoder : IDisposable
         string name = part.NewToolName ?? e.PlainString(part.ToolName);
         OutputItem call = FindCall(toolIndex, callId, name) ?? Open(OutputKind.Call, toolIndex);
         if (call.Closed) return;
+        SettleBefore(call, inOwnWords: true);
         if (call.CallId.Length == 0) call.CallId = callId;
         if (!call.Announced && name.Length > 0)
         {
@@ -225,7 +243,8 @@ internal sealed class ResponsesEncoder : IDisposable
         }
 
         ReadOnlySpan<byte> arguments = Token(e, part, part.ToolArguments);
-        if (arguments.IsEmpty) return;
+        // Upstream's own call without arguments stays as it was announced.
+        if (arguments.IsEmpty || (call is { IsPassed: true, Inside.Length: 0 } && part.HasNewText && arguments.SequenceEqual("\"{}\""u8))) return;
         if (arguments[0] == '{')
         {
             // Arguments as an object, where the API wants text that holds one.
@@ -264,19 +283,5 @@ internal sealed class ResponsesEncoder : IDisposable
         if (reason.SequenceEqual("length"u8)) _incompleteReason = "max_output_tokens"u8.ToArray();
         else if (reason.SequenceEqual("content_filter"u8)) _incompleteReason = "content_filter"u8.ToArray();
         else _incompleteReason = [];
-    }
-
-    private void Store(byte[] response)
-    {
-        ResponsesRequest request = _options.Request;
-        if (!request.Store || _options.Store is null) return;
-        _options.Store.Put(new StoredResponse
-        {
-            Client = _options.Client,
-            Id = ResponseId,
-            Json = response,
-            Input = [.. request.Earlier, .. request.Input.Select(i => (ReadOnlyMemory<byte>)i.ToArray())],
-            Output = [.. Announced().Select(i => (i.Id, i.Json))],
-        });
     }
 }

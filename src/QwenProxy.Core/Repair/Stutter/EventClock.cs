@@ -35,7 +35,7 @@ internal struct EventClock
         FrameSight sight = FrameSight.NoId;
         if (!e.FrameId.IsEmpty && !_idReused) sight = ReadId(e);
         bool stood = false, advanced = false;
-        if (!e.Usage.IsEmpty && CompletionTokensOf(e) is >= 0 and long now)
+        if (!e.UsageJson.IsEmpty && CompletionTokensOf(e) is >= 0 and long now)
         {
             CompletionTokens = now;
             if (hasText && now > 0)
@@ -67,7 +67,7 @@ internal struct EventClock
 
     private static long CompletionTokensOf(ChatEvent e)
     {
-        ReadOnlySpan<byte> usage = e.Usage.In(e.Data.Span);
+        ReadOnlySpan<byte> usage = e.UsageJson;
         if (usage[0] != '{') return -1;
         JsonScanner members = new(usage);
         while (members.MoveNext())

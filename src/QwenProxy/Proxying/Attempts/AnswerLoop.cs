@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
@@ -20,6 +21,9 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
     private readonly AttemptLoop _attempts = new(upstreams.Authorizer, exchange, route);
     private readonly FittingCall _fitting = new(upstreams, exchange, incoming);
     private readonly ResumeLoop _resume = new(exchange, incoming, route);
+
+    /// <summary>Addresses that turned out during this request not to speak the client's dialect.</summary>
+    private readonly ConcurrentDictionary<Uri, bool> _missing = new();
     private readonly PooledBytes? _whole = incoming.Stream ? null : new PooledBytes();
     private Draft? _draft;
     private Draft? _spare;
@@ -35,7 +39,6 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
             if (outcome.Answer is not { } upstream) return PassSpare() ? null : broken ?? outcome.Error;
             using (upstream)
             {
-                if (upstream.Native is { } native) return await PassNativeAsync(upstream, native);
                 _draft.Begin(upstream, exchange);
                 ProxyError? fault = await PumpAsync(upstream, _draft);
                 if (fault is null)
@@ -83,57 +86,41 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         if (verifier is not null)
         {
             exchange.Resumes++;
-            draft.Answer.PinId(_resume.FirstId);
+            draft.Answer.Continue(_resume.FirstId);
             exchange.Output.Write(": resumed\n\n"u8);
         }
 
         using StreamRepair repair = new(habits, exchange, incoming, upstream.Target, draft.Words, verifier);
-        ChatFrames frames = new(exchange, upstream, repair, draft.Answer, draft.Words) { TakesAnything = _spare is not null };
+        StreamFrames frames = new(exchange, upstream, repair, draft.Answer, draft.Words) { TakesAnything = _spare is not null };
         ProxyError? fault = await new StreamPump(exchange, upstream, frames, draft.Answer).RunAsync();
         repair.Learn();
         _resume.EndStream(fault);
         return fault;
     }
 
-    /// <summary>6 Send and 7 the first Frame.</summary>
+    /// <summary>6 Send and 7 the first Frame, in the first of these ways that is open: go on with the text so far, the client's dialect, chat.</summary>
     private async Task<AttemptOutcome<UpstreamStream>> SendAsync(AttemptTarget target, CancellationToken cancellationToken)
     {
-        UpstreamCall call = new(upstreams, new CallContext(exchange.RequestId, target.Ask.Model, exchange.Snapshot, exchange.Http.Request, exchange.Output, exchange.Instruments));
+        UpstreamCall call = new(upstreams, new CallContext(exchange.RequestId, target.Ask.Model, exchange.Snapshot, exchange.Http.Request, exchange.Instruments));
+        Uri? native = incoming.Native?.UrlAt(target.Account.Native, target.Account.Profile, target.BaseUrl);
+        bool speaks = native is not null && !_missing.ContainsKey(native) && upstreams.NativeEndpoints.MayAsk(native);
+        UpstreamRequest? prefill = _resume.IsResuming ? _resume.Prefill(target, _fitting.Adapt(target)) : null;
+        UpstreamRequest? request = prefill ?? (speaks ? UpstreamRequest.Native(target, incoming.Native!, native!, exchange.Http.Request.QueryString.Value ?? "") : null);
         TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
-        if (NativeUrl(target) is { } url)
+        AttemptOutcome<UpstreamStream> outcome = request is null
+            ? await _fitting.SendAsync(call, target, deadline, cancellationToken)
+            : await call.SendAsync(target, request, deadline, cancellationToken);
+        if (outcome.Error is not { } error)
         {
-            AttemptOutcome<UpstreamStream> outcome = await call.SendNativeAsync(target, incoming.Native!, url, deadline, cancellationToken);
-            if (outcome.Error is not { } error || !NativeEndpoints.IsMissing(error)) return outcome;
-            outcome = await _fitting.SendAsync(call, target, deadline, cancellationToken);
-            if (outcome.Answer is not null) upstreams.NativeEndpoints.NoteMissing(url);
+            // Only where chat is answered at the same account is it the dialect that was missing, and not the model or the right.
+            if (native is not null && request is null && _missing.ContainsKey(native)) upstreams.NativeEndpoints.NoteMissing(native);
+            _resume.Began(prefill is not null);
             return outcome;
         }
 
-        return _resume.IsResuming ? await _resume.SendAsync(call, target, _fitting.Adapt(target), deadline, cancellationToken) : await _fitting.SendAsync(call, target, deadline, cancellationToken);
-    }
-
-    /// <summary>Where this attempt can be made in the client's own dialect; null when it has to be translated.</summary>
-    private Uri? NativeUrl(AttemptTarget target)
-    {
-        if (_resume.IsResuming || !target.Account.Native || incoming.Native?.UrlAt(target.Account.Profile, target.BaseUrl) is not { } url) return null;
-        return upstreams.NativeEndpoints.MayAsk(url) ? url : null;
-    }
-
-    private async Task<ProxyError?> PassNativeAsync(UpstreamStream upstream, NativeAnswer native)
-    {
-        _draft!.Dispose();
-        _draft = null;
-        exchange.Answer = native;
-        Commit(upstream);
-        ProxyError? fault = await new StreamPump(exchange, upstream, new NativeFrames(exchange, upstream, native), native).RunAsync();
-        if (fault is null)
-        {
-            route.Succeeded();
-            native.Finish();
-        }
-        else route.Failed(fault);
-
-        return fault;
+        bool otherwise = prefill is not null ? _resume.IsRefusedPrefill(target, error) : request is { IsNative: true } && NativeEndpoints.IsMissing(error);
+        if (otherwise && prefill is null) _missing.TryAdd(native!, true);
+        return outcome with { AsksAgain = otherwise };
     }
 
     private Draft NewDraft()
@@ -207,6 +194,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         public void Begin(UpstreamStream upstream, Exchange exchange)
         {
             Upstream = upstream;
+            exchange.IsNative = upstream.IsNative;
             (Account, Model, IsOnFallback) = (exchange.Account, exchange.ServedModel, exchange.IsOnFallback);
         }
 

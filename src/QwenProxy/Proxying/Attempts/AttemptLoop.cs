@@ -59,8 +59,38 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
         return _hedged.RunAsync(account, ask, after, (who, what, token) => AttemptAsync(who, what, send, token));
     }
 
+    /// <summary>
+    /// One account's turn: mostly one call. Another is made at once when upstream refuses a token that can be renewed (once more when the new one ended
+    /// too although it had served), or cannot be asked in this way but in another; each call is an attempt of its own, for that is what it costs.
+    /// </summary>
     private async Task<AttemptOutcome<T>> AttemptAsync<T>(
         AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
+        where T : class
+    {
+        // 5 Authorize
+        Authorization authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
+        int recoveries = 0;
+        while (true)
+        {
+            AttemptOutcome<T> outcome = await CallAsync(account, ask, authorization, send, cancellationToken);
+            if (outcome.AsksAgain) continue;
+            if (authorization.Error is not null) return outcome;
+            if (outcome.Error is not { } error)
+            {
+                authorizer.NoteServed(account, authorization);
+                return outcome;
+            }
+
+            if (recoveries == MostRecoveries || !await authorizer.RecoverAsync(account, authorization, error, again: recoveries > 0, cancellationToken)) return outcome;
+            recoveries++;
+            Authorization renewed = await authorizer.AuthorizeAsync(account, cancellationToken);
+            if (renewed.Error is not null) return outcome;
+            authorization = renewed;
+        }
+    }
+
+    private async Task<AttemptOutcome<T>> CallAsync<T>(
+        AccountSnapshot account, NextStep.Ask ask, Authorization authorization, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
         where T : class
     {
         int number = ++exchange.Attempts;
@@ -69,31 +99,11 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
         exchange.IsOnFallback = route.IsFallback(ask.Model);
 
         using Activity? span = RequestTracing.BeginAttempt(account, ask.Model, number);
-        AttemptOutcome<T> outcome = await AuthorizedAsync(account, ask, send, cancellationToken);
+        AttemptOutcome<T> outcome = authorization.Error is { } refused ? refused : await SendAsync(account, ask, authorization, send, cancellationToken);
         RequestTracing.EndAttempt(span, outcome.Error);
         string said = outcome.Error is { } error ? $"{error.Kind} {error.Status}" : "answers";
         RequestLog.Attempt(exchange.Instruments.Logger, exchange.RequestId, number, account.Name, ask.Model, said);
         exchange.Instruments.Metrics.AttemptEnded(account.Name, outcome.Error?.Kind.ToString() ?? "ok");
-        return outcome;
-    }
-
-    /// <summary>5 Authorize; and once more when upstream refuses a token that can be renewed, twice when the new one ended too although it had served.</summary>
-    private async Task<AttemptOutcome<T>> AuthorizedAsync<T>(
-        AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
-        where T : class
-    {
-        Authorization authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
-        if (authorization.Error is { } refused) return refused;
-        AttemptOutcome<T> outcome = await SendAsync(account, ask, authorization, send, cancellationToken);
-        for (int recoveries = 0; recoveries < MostRecoveries && outcome.Error is { } error; recoveries++)
-        {
-            if (!await authorizer.RecoverAsync(account, authorization, error, again: recoveries > 0, cancellationToken)) return outcome;
-            authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
-            if (authorization.Error is not null) return outcome;
-            outcome = await SendAsync(account, ask, authorization, send, cancellationToken);
-        }
-
-        if (outcome.Error is null) authorizer.NoteServed(account, authorization);
         return outcome;
     }
 
@@ -104,7 +114,7 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
     {
         exchange.Sends(authorization.Token);
         AttemptOutcome<T> outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);
-        return outcome.Error is { } error ? exchange.Secrets.Hide(error) : outcome;
+        return outcome.Error is { } error ? outcome with { Error = exchange.Secrets.Hide(error) } : outcome;
     }
 
     private async Task<bool> DelayAsync(TimeSpan delay)

@@ -24,7 +24,7 @@ internal sealed class FittingCall(UpstreamAccess upstreams, Exchange exchange, I
         AttemptOutcome<UpstreamStream>? refused = null;
         for (int corrections = 0; ; exchange.Attempts++)
         {
-            AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, chat, incoming.Query, deadline, cancellationToken);
+            AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, UpstreamRequest.Chat(target, chat, incoming.Query), deadline, cancellationToken);
             if (outcome.Error is not { } error)
             {
                 if (refused is not null) upstreams.RefusedSwitches.Note(target);

@@ -57,21 +57,30 @@ internal sealed class ResumeLoop : IDisposable
         return true;
     }
 
-    /// <summary>Asks for the rest of the answer, by prefill where the upstream can, else from the start. A refused prefill turns into a replay.</summary>
-    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(UpstreamCall call, AttemptTarget target, ChatRequest adapted, TimeSpan deadline, CancellationToken cancellationToken)
+    /// <summary>Asks for the rest of the answer where this upstream can be asked that; null where all of it has to be asked for again.</summary>
+    public UpstreamRequest? Prefill(AttemptTarget target, ChatRequest adapted)
     {
         UpstreamProfile profile = target.Account.Profile;
         PrefillStyle style = profile.CanPrefill(target.Ask.Model) ? profile.Prefill : PrefillStyle.None;
-        _way = _policy.Choose(_sent!, style, target.Account.Name, target.Ask.Model);
-        if (_way == ResumeWay.Prefill && PrefillRequest.Build(adapted.Body.Span, _sent!, style) is { } body && ChatRequest.TryParse(body, out ChatRequest prefill, out _))
-        {
-            AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, prefill, _incoming.Query, deadline, cancellationToken);
-            if (outcome.Error is not { } error || !_policy.NoteRefusedPrefill(target.Account.Name, target.Ask.Model, error)) return Note(outcome);
-            _exchange.Instruments.Metrics.Resumed("prefill", "refused");
-        }
+        if (style == PrefillStyle.None || _policy.Choose(_sent!, style, target.Account.Name, target.Ask.Model) != ResumeWay.Prefill) return null;
+        if (PrefillRequest.Build(adapted.Body.Span, _sent!, style) is not { } body || !ChatRequest.TryParse(body, out ChatRequest prefill, out _)) return null;
+        return UpstreamRequest.Chat(target, prefill, _incoming.Query);
+    }
 
-        _way = ResumeWay.Replay;
-        return Note(await call.SendAsync(target, adapted, _incoming.Query, deadline, cancellationToken));
+    /// <summary>The error says that the upstream cannot go on with a text; then it is asked for all of it.</summary>
+    public bool IsRefusedPrefill(AttemptTarget target, ProxyError error)
+    {
+        if (!_policy.NoteRefusedPrefill(target.Account.Name, target.Ask.Model, error)) return false;
+        _exchange.Instruments.Metrics.Resumed("prefill", "refused");
+        return true;
+    }
+
+    /// <summary>A stream has begun.</summary>
+    public void Began(bool prefilled)
+    {
+        if (!IsResuming) return;
+        _way = prefilled ? ResumeWay.Prefill : ResumeWay.Replay;
+        _policy.NoteResume();
     }
 
     /// <summary>The stage that lets only new bytes through; null on a first stream.</summary>
@@ -94,12 +103,6 @@ internal sealed class ResumeLoop : IDisposable
     }
 
     public void Dispose() => _sent?.Dispose();
-
-    private AttemptOutcome<UpstreamStream> Note(AttemptOutcome<UpstreamStream> outcome)
-    {
-        if (outcome.Answer is not null) _policy.NoteResume();
-        return outcome;
-    }
 
     private sealed class Recorder(SentAnswer sent, DownstreamAnswer answer) : IEventSink
     {

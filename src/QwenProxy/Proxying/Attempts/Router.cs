@@ -96,7 +96,7 @@ internal sealed class RouteSession(
     public void BeginResume(Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>> narrow, AttemptTarget broken, ProxyError fault)
     {
         _narrow = narrow;
-        _history = _history.ForResume(broken.Account.Name, broken.Ask.Model, fault.Kind);
+        _history = _history.ForResume(broken.Account.Name, broken.Ask.Model, fault);
     }
 
     /// <summary>This is not the model the client's name stands for, but one that stands in for it.</summary>

@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Core.Clients;
-using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Core.Repair;
@@ -45,17 +44,15 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
     {
         if (exchange.Admission is not { } admission) return;
         ClientTake? taken = exchange.FirstByteAt == 0 ? default(ClientTake) : null;
-        if (TokensOf(exchange) is { } tokens) taken = new ClientTake(tokens.Input + tokens.Output, UsageTable.CostOf(exchange.ServedModel, tokens) ?? 0);
+        if (TokenCounts.Read(exchange.Usage.Span) is { } tokens) taken = new ClientTake(tokens.Input + tokens.Output, UsageTable.CostOf(exchange.ServedModel, tokens) ?? 0);
         admission.Settle(taken, exchange.Time.GetLocalNow());
     }
-
-    private static TokenCounts? TokensOf(Exchange exchange) => exchange.Answer is NativeAnswer native ? native.Tokens : TokenCounts.Read(exchange.Usage.Span);
 
     private static LedgerEntry EntryOf(Exchange exchange, string dialect)
     {
         HttpResponse response = exchange.Http.Response;
         ProxyError? error = exchange.Error;
-        TokenCounts? tokens = TokensOf(exchange);
+        TokenCounts? tokens = TokenCounts.Read(exchange.Usage.Span);
         return new LedgerEntry
         {
             Time = exchange.Time.GetUtcNow(),
@@ -85,7 +82,7 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         string address = http.Connection.RemoteIpAddress?.ToString() ?? "-";
         return new SettledRequest(entry, http.Request.Method, exchange.Path, address, PrintableText.Of(http.Request.Headers.UserAgent.ToString()), exchange.IsStreaming)
         {
-            Native = exchange.Answer is NativeAnswer,
+            Native = exchange.IsNative,
             Reason = exchange.Error is { } error ? PrintableText.Of(error.Message, MaxReasonLength) : null,
             Fix = exchange.Error?.Fix,
             RequestBytes = exchange.Body.Length,

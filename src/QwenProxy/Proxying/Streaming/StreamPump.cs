@@ -131,9 +131,19 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
         }
     }
 
+    /// <summary>How long upstream may say nothing. Once the answer is whole, that is never a failure.</summary>
+    private TimeSpan Patience
+    {
+        get
+        {
+            TimeSpan idle = exchange.Snapshot.Timeouts.Idle;
+            return frames is { IsFinished: true, IsSureOfItsEnd: true } && idle > EndWait ? EndWait : idle;
+        }
+    }
+
     private long NextWake()
     {
-        long idle = _lastProgress + Ticks(exchange.Snapshot.Timeouts.Idle);
+        long idle = _lastProgress + Ticks(Patience);
         long next = answer.KeepAlive.IsEmpty ? idle : Math.Min(idle, _lastWrite + Ticks(exchange.Snapshot.Timeouts.KeepAlive));
         return Math.Min(next, _letGoAt);
     }
@@ -149,7 +159,7 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
             _letGoAt = long.MaxValue;
         }
 
-        if (frames.IsFinished && now - _lastProgress >= Ticks(frames.IsSureOfItsEnd ? EndWait : exchange.Snapshot.Timeouts.Idle))
+        if (frames.IsFinished && now - _lastProgress >= Ticks(Patience))
         {
             // The answer is complete and only the end marker or a usage report may still come: five seconds are enough for that.
             frames.Done();

@@ -121,7 +121,7 @@ public sealed class MessagesAnswerTests
     {
         ArrayBufferWriter<byte> output = new();
         using MessagesWholeAnswer answer = new(output, Options());
-        answer.PinId("\"chatcmpl-first\""u8.ToArray());
+        answer.Continue("\"chatcmpl-first\""u8.ToArray());
         Pump(Text("A"), answer);
         answer.Finish();
         Assert.Equal("msg_first", (string?)JsonNode.Parse(output.WrittenSpan)!["id"]);

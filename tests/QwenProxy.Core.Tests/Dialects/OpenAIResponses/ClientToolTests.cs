@@ -135,7 +135,7 @@ public sealed class ClientToolTests
     {
         byte[] body = Encoding.UTF8.GetBytes($$"""{"model":"m","stream":true,"store":false,"input":[{{items}}]}""");
         Assert.True(ResponsesRequestParser.TryTranslate(body, null, out ResponsesRequest? request, out _));
-        Assert.Equal(native, NativeResponses.Of(body, request) is not null);
+        Assert.Equal(native, NativeResponses.Of(body, request, out _) is not null);
     }
 
     private static string Json(object value) => JsonSerializer.Serialize(value);
