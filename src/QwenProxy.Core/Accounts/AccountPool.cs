@@ -82,7 +82,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
 
             if (!holdsSlot) _slots.Take(account);
             LeasesOut++;
-            lease = new Lease(this, account, model, isProbe);
+            lease = new Lease(this, account, model, isProbe) { Cuts = _slots.CutsOf(account) };
             return true;
         }
     }
@@ -90,6 +90,12 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
     public int LoadOf(string account)
     {
         lock (_gate) return _slots.TakenOf(account);
+    }
+
+    /// <summary>How many requests may run at once at an account, as configured or, if that is less, as learned; null for any number.</summary>
+    public int? LimitOf(string account)
+    {
+        lock (_gate) return _slots.LimitOf(account);
     }
 
     /// <summary>Requests that wait for a slot.</summary>
@@ -144,6 +150,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
         {
             _isolated.Remove(account);
             _cooldowns.Clear(account);
+            _slots.Forget(account);
             foreach (((string name, _), CircuitBreaker breaker) in _breakers)
             {
                 if (name == account) breaker.Reset();
@@ -201,6 +208,8 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
     {
         lock (_gate)
         {
+            if (error is null) _slots.Answered(lease.Account);
+            else if (error.Kind == FaultKind.ConcurrencyLimited) _slots.Refused(lease.Account, lease.Cuts);
             GiveBack(lease);
             bool? verdict = ErrorPolicy.BreakerVerdict(error);
             CircuitBreaker? breaker = _breakers.GetValueOrDefault((lease.Account, lease.Model));

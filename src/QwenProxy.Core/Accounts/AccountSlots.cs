@@ -1,20 +1,40 @@
 namespace QwenProxy.Core.Accounts;
 
-/// <summary>How many requests each account runs, how many it may, and who waits. Not thread-safe: the pool's lock covers it.</summary>
+/// <summary>
+/// How many requests each account runs, how many it may, and who waits. What it may is what the configuration says, and less when the upstream has refused a
+/// request for running beside others: then half of what ran is its limit, which grows by one each time that as many requests as it counts were
+/// answered at it. So bursts wait here and do not fail there. Not thread-safe: the pool's lock covers it.
+/// </summary>
 internal sealed class AccountSlots
 {
+    /// <summary>A limit that has grown this far holds nobody back.</summary>
+    private const double Forgotten = 512;
+
     private readonly Dictionary<string, int> _taken = [];
-    private Dictionary<string, int> _limits = [];
+    private readonly Dictionary<string, Learned> _learned = [];
+    private Dictionary<string, int?> _configured = [];
 
     public FairQueue Queue { get; } = new(0);
 
     public int TakenOf(string account) => _taken.GetValueOrDefault(account);
 
-    public bool IsFull(string account) => _limits.Count > 0 && _limits.TryGetValue(account, out int limit) && TakenOf(account) >= limit;
+    /// <summary>How many may run at once; null for any number.</summary>
+    public int? LimitOf(string account)
+    {
+        int? configured = _configured.GetValueOrDefault(account);
+        if (_learned.Count == 0 || !_learned.TryGetValue(account, out Learned? learned) || learned.Limit >= Forgotten) return configured;
+        return Math.Min((int)learned.Limit, configured ?? int.MaxValue);
+    }
+
+    public bool IsFull(string account) => LimitOf(account) is { } limit && TakenOf(account) >= limit;
+
+    /// <summary>How often a limit was learned so far; a request keeps what it began with.</summary>
+    public int CutsOf(string account) => _learned.GetValueOrDefault(account)?.Cuts ?? 0;
 
     public void Configure(IEnumerable<AccountSnapshot> accounts, int queueLength)
     {
-        _limits = accounts.Where(a => a.MaxConcurrent is not null).ToDictionary(a => a.Name, a => a.MaxConcurrent!.Value);
+        _configured = accounts.ToDictionary(a => a.Name, a => a.MaxConcurrent);
+        foreach (string gone in _learned.Keys.Where(k => !_configured.ContainsKey(k)).ToArray()) _learned.Remove(gone);
         Queue.MaxLength = queueLength;
         // A limit that was raised or taken away has room for some who wait for an account that runs as much as before.
         foreach (string account in _taken.Keys.ToArray()) HandOver(account);
@@ -30,6 +50,29 @@ internal sealed class AccountSlots
         HandOver(account);
     }
 
+    /// <summary>The upstream refused a request, which still holds its slot, for what runs beside it. Of a burst that was refused together the first counts.</summary>
+    /// <param name="account">Whose upstream.</param>
+    /// <param name="cuts">What <see cref="CutsOf"/> was when the request began.</param>
+    public void Refused(string account, int cuts)
+    {
+        if (!_configured.ContainsKey(account) || cuts != CutsOf(account)) return;
+        _learned[account] = new Learned { Limit = Math.Max(1, TakenOf(account) / 2), Cuts = cuts + 1 };
+    }
+
+    /// <summary>A request, which still holds its slot, was answered.</summary>
+    public void Answered(string account)
+    {
+        if (_learned.Count == 0 || !_learned.TryGetValue(account, out Learned? learned) || TakenOf(account) < (int)learned.Limit) return;
+        learned.Limit += 1 / learned.Limit;
+    }
+
+    /// <summary>Forgets what was learned of an account.</summary>
+    public void Forget(string account)
+    {
+        if (_learned.TryGetValue(account, out Learned? learned)) learned.Limit = Forgotten;
+        HandOver(account);
+    }
+
     /// <summary>Whoever has waited gets the slot at once: somebody who comes just now could else take it from under his hands.</summary>
     private void HandOver(string account)
     {
@@ -38,5 +81,12 @@ internal sealed class AccountSlots
             Take(account);
             next.Grant(account);
         }
+    }
+
+    private sealed class Learned
+    {
+        public double Limit { get; set; }
+
+        public int Cuts { get; init; }
     }
 }

@@ -23,6 +23,9 @@ public sealed class Lease : IDisposable
     /// <summary>The breaker is half open and this attempt's outcome decides for everybody.</summary>
     public bool IsProbe { get; }
 
+    /// <summary>How often this account's limit of requests at once had been learned when the attempt began.</summary>
+    internal int Cuts { get; init; }
+
     /// <summary>Gives the lease back with the attempt's outcome; null is success.</summary>
     public Settlement Settle(ProxyError? error, DateTimeOffset now) =>
         Interlocked.Exchange(ref _settled, 1) == 0 ? _pool.Settle(this, error, now) : default;

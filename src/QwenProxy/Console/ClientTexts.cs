@@ -10,7 +10,7 @@ internal static class ClientTexts
     public static string NoSuch(string name, ProxySnapshot snapshot)
     {
         string[] known = [.. snapshot.Clients.Select(c => c.Name), .. snapshot.Keys.Keys.Select(k => k.Name)];
-        return known.Length == 0 ? $"There is no client named {name}, nor any other." : $"There is no client named {name}. {Spelling.Suggest(name, known)}";
+        return known.Length == 0 ? $"There is no client named {name}, nor any other." : Spelling.Nearest(name, known) is { } nearest ? $"There is no client named {name}. Did you mean \"{nearest}\"?" : $"There is no client named {name}; there are: {string.Join(", ", known)}.";
     }
 
     public static string Limits(ClientLimits limits)

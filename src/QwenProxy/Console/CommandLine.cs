@@ -71,8 +71,9 @@ internal static class CommandLine
             if (Spelling.Nearest(token, known) is { } nearest) error.WriteLine($"Instead of '{token}', did you mean '{nearest}'?");
         }
 
-        string name = command is RootCommand ? "qwen-proxy" : "qwen-proxy " + command.Name;
-        error.WriteLine($"See {name} --help.");
+        string name = "";
+        for (Command? at = command; at is not null and not RootCommand; at = at.Parents.OfType<Command>().FirstOrDefault()) name = $" {at.Name}{name}";
+        error.WriteLine($"See qwen-proxy{name} --help.");
         return ExitCodes.BadUsage;
     }
 

@@ -42,6 +42,7 @@ internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness 
         json.WriteNumber("ledgerLost", ledger?.Lost ?? 0);
         json.WriteNumber("runningRequests", drain.Active);
         json.WriteNumber("leases", router.Pool.LeasesOut);
+        json.WriteNumber("waitingRequests", router.Pool.Waiting);
         json.WriteStartArray("accounts");
         foreach ((AccountSnapshot account, AccountState state) in states.All()) WriteAccount(json, account, state, pool, now);
         foreach (AccountSnapshot account in snapshot.DisabledAccounts) WriteAccount(json, account, new AccountState("disabled", "switched off in the configuration"), PoolRecord.Empty, now);
@@ -69,6 +70,7 @@ internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness 
         json.WriteString("why", state.Why ?? signIn?.Why);
         if (state.Until is { } until) json.WriteString("until", until.ToString("O", CultureInfo.InvariantCulture));
         json.WriteNumber("running", router.Pool.LoadOf(account.Name));
+        if (router.Pool.LimitOf(account.Name) is { } limit) json.WriteNumber("atOnce", limit);
         json.WriteStartArray("breakers");
         foreach (BreakerRecord one in pool.Breakers.Where(b => b.Account == account.Name))
         {

@@ -1,5 +1,6 @@
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resilience;
 
 namespace QwenProxy.Core.Tests.Accounts;
@@ -140,6 +141,76 @@ public sealed class FairQueueTests
         Assert.Equal(["a", "b"], Assert.IsType<NextStep.AwaitSlot>(policy.Decide(new AttemptHistory(), [full, fallback], now)).Accounts);
         ModelRoute half = new("m", [new Candidate("a", "m", CandidateState.Full), new Candidate("b", "m", CandidateState.Ready)]);
         Assert.Equal("b", Assert.IsType<NextStep.Ask>(policy.Decide(new AttemptHistory(), [half, fallback], now)).Account);
+    }
+
+    [Fact]
+    public void RefusalForConcurrency_HalvesTheLimitOnceAndAnswersRaiseItByOneARound()
+    {
+        DateTimeOffset now = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
+        AccountPool pool = new(10, TimeSpan.FromSeconds(15));
+        pool.ConfigureSlots([new AccountSnapshot { Name = "a", Profile = new UpstreamProfile("generic") }], 10);
+        ProxyError refusal = Resilience.World.Fail(FaultKind.ConcurrencyLimited);
+        Lease[] burst = [.. Enumerable.Range(0, 8).Select(_ => Leased())];
+        Assert.Null(pool.LimitOf("a"));
+        foreach (Lease refused in burst[5..]) refused.Settle(refusal, now);
+        Assert.Equal(4, pool.LimitOf("a"));
+        Waiter waiter = new("x");
+        Assert.True(pool.TryWait(waiter, ["a"]));
+        burst[0].Settle(null, now);
+        Assert.False(waiter.IsGranted);
+        burst[1].Settle(null, now);
+        // Two were answered at the limit, which grew by a half: three of four run, and who waited has the fourth slot.
+        Assert.True(waiter.IsGranted);
+        Assert.Equal(4, pool.LimitOf("a"));
+        pool.ReturnSlot("a");
+        foreach (Lease answered in burst[2..5]) answered.Settle(null, now);
+        for (int round = 0; round < 3; round++)
+        {
+            int limit = pool.LimitOf("a")!.Value;
+            Lease[] full = [.. Enumerable.Range(0, limit).Select(_ => Leased())];
+            Assert.False(pool.TryLease("a", "m", now, out _));
+            // Each is answered while all run: one goes, another takes its place.
+            for (int i = 0; i < limit + 1; i++)
+            {
+                full[i % limit].Settle(null, now);
+                full[i % limit] = Leased();
+            }
+
+            Assert.Equal(limit + 1, pool.LimitOf("a"));
+            foreach (Lease lease in full) lease.Dispose();
+        }
+
+        pool.Reset("a");
+        Assert.Null(pool.LimitOf("a"));
+        Assert.Equal((0, 0), (pool.LoadOf("a"), pool.LeasesOut));
+
+        Lease Leased()
+        {
+            Assert.True(pool.TryLease("a", "m", now, out Lease? lease));
+            return lease;
+        }
+    }
+
+    [Fact]
+    public void LearnedLimit_NeverGoesBeyondTheConfiguredOneNorBelowOne()
+    {
+        DateTimeOffset now = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
+        AccountPool pool = new(10, TimeSpan.FromSeconds(15));
+        pool.ConfigureSlots([new AccountSnapshot { Name = "a", Profile = new UpstreamProfile("generic"), MaxConcurrent = 2 }], 10);
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.True(pool.TryLease("a", "m", now, out Lease? lease));
+            lease.Settle(Resilience.World.Fail(FaultKind.ConcurrencyLimited), now);
+            Assert.Equal(1, pool.LimitOf("a"));
+        }
+
+        for (int i = 0; i < 50; i++)
+        {
+            Lease[] full = [.. Enumerable.Range(0, pool.LimitOf("a")!.Value).Select(_ => pool.TryLease("a", "m", now, out Lease? lease) ? lease : throw new InvalidOperationException())];
+            foreach (Lease lease in full) lease.Settle(null, now);
+        }
+
+        Assert.Equal(2, pool.LimitOf("a"));
     }
 
     private string Take(string account)

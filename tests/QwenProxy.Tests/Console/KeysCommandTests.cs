@@ -121,6 +121,13 @@ public sealed class KeysCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task BadLimit_NamesTheHelpOfItsOwnCommand()
+    {
+        Assert.Equal(ExitCodes.BadUsage, await RunAsync("keys", "add", "alice", "--rpm", "x"));
+        Assert.Equal(["--rpm is \"x\"; it must be a whole number from 1 to 1000000.", "See qwen-proxy keys add --help."], _error.ToString().Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    [Fact]
     public async Task LimitsOfAKey_AreListedAndCountedFromTheLedger()
     {
         await RunAsync("keys", "add", "bob", "--models", "qwen3.7-*,x", "--expires", "30d", "--rpm", "60", "--concurrent", "4", "--tokens-per-day", "1000", "--usd-per-month", "2.5", "--priority", "-3", "--json");

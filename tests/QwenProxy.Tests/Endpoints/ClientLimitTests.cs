@@ -151,6 +151,25 @@ public sealed class ClientLimitTests
         Assert.Equal(status == 200 ? 1 : 0, upstream.Requests.Count);
     }
 
+    [Theory]
+    [InlineData("""{"model":"gpt-9","model":"qwen3.7-plus","messages":[{"role":"user","content":"hi"}]}""")]
+    [InlineData("""{"model":"qwen3.7-plus","mod\u0065l":"gpt-9","messages":[{"role":"user","content":"hi"}]}""")]
+    [InlineData("""{"model":"qwen3.7-plus","models":["gpt-9"],"messages":[{"role":"user","content":"hi"}]}""")]
+    public async Task SecondModelInARequest_IsNotSmuggledPast(string body)
+    {
+        await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(Answer));
+        await using RunningProxy proxy = await StartAsync(upstream, new ClientLimits { Models = ["qwen3.7-*"] });
+        foreach (string path in new[] { "/v1/chat/completions", "/v1/messages", "/v1/embeddings" })
+        {
+            using HttpRequestMessage request = new(HttpMethod.Post, path) { Content = RunningProxy.Json(body.Replace("{\"model\"", "{\"max_tokens\":9,\"model\"", StringComparison.Ordinal)) };
+            request.Headers.Add("x-api-key", Key);
+            using HttpResponseMessage response = await proxy.Client.SendAsync(request);
+            Assert.True(response.StatusCode is HttpStatusCode.BadRequest or HttpStatusCode.Forbidden, $"{path}: {response.StatusCode}");
+        }
+
+        Assert.Empty(upstream.Requests);
+    }
+
     [Fact]
     public async Task ModelList_ShowsTheAllowedOnly()
     {

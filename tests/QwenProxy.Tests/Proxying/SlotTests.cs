@@ -104,6 +104,38 @@ public sealed class SlotTests
         AssertAtRest(proxy);
     }
 
+    [Fact]
+    public async Task UpstreamThatRefusesMoreThanThree_AnswersABurstOfTwentyInTheEnd()
+    {
+        int running = 0;
+        int refused = 0;
+        await using RawUpstream upstream = new(async exchange =>
+        {
+            try
+            {
+                if (Interlocked.Increment(ref running) > 3)
+                {
+                    Interlocked.Increment(ref refused);
+                    await exchange.SendAsync(RawUpstream.Json(429, "{\"error\":{\"message\":\"concurrency allocated quota exceeded\",\"code\":\"insufficient_quota\"}}"));
+                    return;
+                }
+
+                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System);
+                await exchange.SendAsync(RawUpstream.Sse(Answer));
+            }
+            finally
+            {
+                Interlocked.Decrement(ref running);
+            }
+        });
+        await using RunningProxy proxy = await StartAsync([RunningProxy.Account("up", upstream.BaseUrl)]);
+        HttpStatusCode[] statuses = await Task.WhenAll(Enumerable.Range(0, 20).Select(i => AskAsync(proxy, i % 2 == 0 ? "greedy" : "modest")));
+        Assert.All(statuses, status => Assert.Equal(HttpStatusCode.OK, status));
+        Assert.True(refused > 0);
+        Assert.NotNull(proxy.Runtime.Router.Pool.LimitOf("up"));
+        AssertAtRest(proxy);
+    }
+
     private RawUpstream Upstream() => new(async exchange =>
     {
         _order.Enqueue(exchange.Body.AsSpan().IndexOf("modest"u8) >= 0 ? "modest" : "greedy");

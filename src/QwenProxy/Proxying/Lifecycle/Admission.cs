@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Clients;
@@ -45,9 +46,7 @@ internal sealed class Admission(DrainState drain, ClientMeters meters, TimeProvi
     public ProxyError? Enter(Exchange exchange, string model)
     {
         if (exchange.Client is not { } client) return null;
-        bool namesNone = exchange.AskedModel.Length == 0;
-        if (!client.Limits.Models.IsEmpty && (namesNone ? exchange.Body.Length > 0 : !client.Limits.Allows(exchange.AskedModel, model)))
-            return OwnErrors.ModelNotAllowed(exchange.AskedModel, client.Limits.Models);
+        if (!client.Limits.Models.IsEmpty && WhyNotAllowed(exchange, client.Limits, model) is { } other) return other;
         long tokens = FirstTokenRule.EstimateTokens(exchange.Body.Length);
         ClientTake estimate = new(tokens, UsageTable.CostOf(model, new TokenCounts(tokens, 0)) ?? 0);
         ClientMeter meter = meters.Of(client.Name);
@@ -59,4 +58,35 @@ internal sealed class Admission(DrainState drain, ClientMeters meters, TimeProvi
     }
 
     public void Leave() => drain.Leave();
+
+    private static ProxyError? WhyNotAllowed(Exchange exchange, ClientLimits limits, string model)
+    {
+        bool namesNone = exchange.AskedModel.Length == 0;
+        if (namesNone ? exchange.Body.Length > 0 : !limits.Allows(exchange.AskedModel, model)) return OwnErrors.ModelNotAllowed(exchange.AskedModel, limits.Models);
+        return NamesOneModel(exchange.Body.Span) ? null : OwnErrors.InvalidRequest("The request names its model more than once, which this key does not allow.", "model");
+    }
+
+    /// <summary>
+    /// Readers differ in which of two members of one name they take, and in whether an escape makes it another; some services take a list of models beside the
+    /// one. A key that is for some models leaves none of them a choice.
+    /// </summary>
+    private static bool NamesOneModel(ReadOnlySpan<byte> body)
+    {
+        int count = 0;
+        Utf8JsonReader json = new(body, new JsonReaderOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, MaxDepth = 512 });
+        try
+        {
+            while (json.Read())
+            {
+                if (json.TokenType == JsonTokenType.PropertyName && json.CurrentDepth == 1 && (json.ValueTextEquals("model"u8) || json.ValueTextEquals("models"u8))) count++;
+            }
+        }
+        catch (JsonException)
+        {
+            // What cannot be read to its end cannot be told from what it hides either.
+            return body.IsEmpty;
+        }
+
+        return count <= 1;
+    }
 }

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text;
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Core.Errors;
 using QwenProxy.Proxying.Attempts;
@@ -26,7 +25,6 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         exchange.LimitLifetime(stream ? exchange.Snapshot.Timeouts.Streaming : exchange.Snapshot.Timeouts.Request);
         exchange.AskedModel = model.IsEmpty ? "" : Plain(model.In(exchange.Body.Span));
         if (exchange.AskedModel.Any(char.IsControl)) return OwnErrors.ControlCharactersInModel();
-        if (exchange.Client is { Limits.Models.IsEmpty: false } && NamesTwice(exchange.Body.Span)) return OwnErrors.InvalidRequest("The request names its model twice.", "model");
         if (lifecycle.EnterClient(exchange) is { } refused) return refused;
         using RouteSession route = router.Open(exchange, exchange.AskedModel, exchange.Body.Memory, default);
         // Not hedged: what a forwarded request does at an upstream is not known here, so it is done at one at a time.
@@ -64,26 +62,6 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         }
 
         return model;
-    }
-
-    /// <summary>Readers differ in which of two members of one name they take, and in whether an escape in it makes it another: a key for some models lets none of them choose.</summary>
-    private static bool NamesTwice(ReadOnlySpan<byte> body)
-    {
-        int count = 0;
-        Utf8JsonReader json = new(body, new JsonReaderOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
-        try
-        {
-            while (json.Read())
-            {
-                if (json.TokenType == JsonTokenType.PropertyName && json.CurrentDepth == 1 && json.ValueTextEquals("model"u8)) count++;
-            }
-        }
-        catch (JsonException)
-        {
-            // No JSON, then no model was found in it either.
-        }
-
-        return count > 1;
     }
 
     private async Task<AttemptOutcome<ForwardedAnswer>> SendAsync(Exchange exchange, AttemptTarget target, ByteRange model)
