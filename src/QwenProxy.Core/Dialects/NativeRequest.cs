@@ -1,3 +1,6 @@
+using System.Buffers.Text;
+using System.Globalization;
+using System.Text;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Events;
 using QwenProxy.Wire;
@@ -24,6 +27,12 @@ public sealed class NativeRequest
     /// <summary>The path that upstreams have it at which nothing is known of.</summary>
     public required string UsualPath { get; init; }
 
+    /// <summary>The field in which the dialect says how many tokens the answer may have.</summary>
+    public required string LimitField { get; init; }
+
+    /// <summary>How many tokens the client wants at most; null when it does not say.</summary>
+    public long? MaxOutputTokens => LimitIn(JsonScanner.Find(Body.Span, Encoding.ASCII.GetBytes(LimitField)));
+
     /// <summary>Makes what reads the answer.</summary>
     public required Func<EventReader> NewReader { get; init; }
 
@@ -35,15 +44,19 @@ public sealed class NativeRequest
         _ => UpstreamProfile.Below(baseUrl, PathAt(profile)),
     };
 
-    public JsonSplice ForUpstream(string model)
+    /// <param name="model">The upstream's name for the model.</param>
+    /// <param name="atMost">How many output tokens the upstream takes; a larger wish is lowered to it.</param>
+    public JsonSplice ForUpstream(string model, long atMost = long.MaxValue)
     {
         JsonSplice splice = new();
         if (!LeftOut.IsEmpty) splice.Replace(LeftOut, default);
+        byte[] limit = Encoding.ASCII.GetBytes(LimitField);
         bool streams = false;
         JsonScanner members = new(Body.Span);
         while (members.MoveNext())
         {
             if (members.NameIs("model"u8) && model != Model) splice.Replace(members.Value, JsonText.Quote(model));
+            else if (members.NameIs(limit) && LimitIn(members.Value) > atMost) splice.Replace(members.Value, Encoding.ASCII.GetBytes(atMost.ToString(CultureInfo.InvariantCulture)));
             if (!members.NameIs("stream"u8)) continue;
             streams = true;
             if (!members.Value.In(Body.Span).SequenceEqual("true"u8)) splice.Replace(members.Value, "true"u8.ToArray());
@@ -52,4 +65,7 @@ public sealed class NativeRequest
         if (!streams) splice.Insert(members.Position - 1, ",\"stream\":true"u8.ToArray());
         return splice;
     }
+
+    private long? LimitIn(ByteRange value) =>
+        !value.IsEmpty && Utf8Parser.TryParse(value.In(Body.Span), out long tokens, out int read) && read == value.Length ? tokens : null;
 }

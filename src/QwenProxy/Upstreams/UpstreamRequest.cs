@@ -22,6 +22,6 @@ internal sealed record UpstreamRequest(string Url, ReadOnlyMemory<byte> Body, Js
         return new UpstreamRequest(target.Url("/chat/completions" + query), chat.Body, edits, ChatEventDecoder.Shared);
     }
 
-    public static UpstreamRequest Native(AttemptTarget target, NativeRequest native, Uri url, string query) =>
-        new(url + query, native.Body, native.ForUpstream(target.Ask.Model), native.NewReader());
+    public static UpstreamRequest Native(AttemptTarget target, NativeRequest native, Uri url, string query, long atMost) =>
+        new(url + query, native.Body, native.ForUpstream(target.Ask.Model, atMost), native.NewReader());
 }

@@ -4,6 +4,8 @@ using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Dialects.AnthropicMessages;
 using QwenProxy.Core.Dialects.OpenAIResponses;
 using QwenProxy.Core.Events;
+using QwenProxy.Core.Repair;
+using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Tests.Dialects;
@@ -36,6 +38,48 @@ public sealed class NativeEventTests
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
         Assert.Equal(1, e.Parts.Length);
         Assert.False(e.Edited);
+    }
+
+    /// <summary>From the frame through every stage of repair into the client's stream.</summary>
+    [Theory]
+    [InlineData("messages")]
+    [InlineData("responses")]
+    public void DeltaThatNobodyEdits_PassesWithoutAllocating(string dialect)
+    {
+        ArrayBufferWriter<byte> output = new(1 << 20);
+        using DownstreamAnswer answer = dialect == "messages" ? new MessagesStreamAnswer(output, new MessagesAnswerOptions { NewId = () => "x" }) : new ResponsesStreamAnswer(output, Options());
+        RepairContext context = new() { Report = new RepairReport(), Tools = """[{"type":"function","function":{"name":"f","parameters":{}}}]"""u8.ToArray() };
+        using RepairPipeline pipeline = new(context, new RepairModes(StutterMode.Auto, RepairMode.On, RepairMode.On, null), () => "call", answer);
+        EventReader reader = ReaderOf(dialect);
+        using ChatEvent e = new();
+        string[] begin = dialect == "messages"
+            ? [Start, """{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"""]
+            : [Created, """{"type":"response.output_item.added","sequence_number":1,"output_index":0,"item":{"id":"m","type":"message","content":[]}}"""];
+        foreach (string json in begin) Push(Frame(json));
+        // The texts differ, as a model's do; numbered frames count on.
+        SseFrame[] frames = [.. Enumerable.Range(2, 3000).Select(i => Frame(dialect == "messages"
+            ? $$$"""{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"word{{{i * 7919 % 1000}}} "}}"""
+            : $$"""{"type":"response.output_text.delta","sequence_number":{{i}},"item_id":"m","output_index":0,"content_index":0,"delta":"word{{i * 7919 % 1000}} "}"""))];
+        foreach (SseFrame frame in frames[..1500]) Push(frame);
+        // Responses says the whole text once more at the end, so it is kept, in memory of the pool.
+        ArrayPool<byte>.Shared.Return(ArrayPool<byte>.Shared.Rent(32 * 1024));
+        long written = output.WrittenCount, before = GC.GetAllocatedBytesForCurrentThread();
+        foreach (SseFrame frame in frames.AsSpan(1500, 1000)) Push(frame);
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.Equal(0, allocated);
+        Assert.Equal(frames[1500..2500].Sum(f => f.Raw.Length), output.WrittenCount - written);
+
+        void Push(in SseFrame frame)
+        {
+            reader.Read(frame, e);
+            pipeline.Chain.Push(e);
+        }
+    }
+
+    private static ResponsesAnswerOptions Options()
+    {
+        Assert.True(ResponsesRequestParser.TryTranslate("""{"model":"m","input":"","stream":true,"store":false}"""u8.ToArray(), null, out ResponsesRequest? request, out _));
+        return new ResponsesAnswerOptions { Request = request, NewId = () => "x", Clock = TimeProvider.System };
     }
 
     /// <summary>What was recognised by its form says the same as what was read in full, whatever changed its length.</summary>

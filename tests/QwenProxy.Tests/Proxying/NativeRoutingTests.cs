@@ -56,6 +56,40 @@ public sealed class NativeRoutingTests
         Assert.Equal("/v1/chat/completions", Assert.Single(upstream.Requests).Target);
     }
 
+    /// <summary>A limit that upstream names is put into the request, of which nothing else changes, and remembered.</summary>
+    [Theory]
+    [InlineData("/v1/messages", "max_tokens")]
+    [InlineData("/v1/responses", "max_output_tokens")]
+    public async Task LimitOnTheAnswersLength_IsKeptNatively(string path, string field)
+    {
+        await using SimulatorServer model = await SimulatorServer.StartAsync(new SimulatorOptions { Scenario = "healthy" });
+        using HttpClient forward = new();
+        string asked = $$"""{ "store":false, "{{field}}" : 32000, "x":1.50,"stream":true,"model":"m","{{(path == "/v1/messages" ? "messages" : "input")}}":[{"role":"user","content":"hi"}]}""";
+        string fitting = asked.Replace("32000", "8192", StringComparison.Ordinal);
+        await using RawUpstream upstream = new(async exchange =>
+        {
+            if (exchange.BodyText.Contains("32000", StringComparison.Ordinal))
+            {
+                await exchange.SendAsync(RawUpstream.Json(400, """{"code":"InvalidParameter","message":"Range of max_tokens should be [1, 8192]","request_id":"r"}"""));
+                return;
+            }
+
+            using HttpResponseMessage answer = await forward.PostAsync(model.BaseUrl.GetLeftPart(UriPartial.Authority) + path, RunningProxy.Json(exchange.BodyText), exchange.Stopped);
+            await exchange.SendAsync(RawUpstream.Sse(await answer.Content.ReadAsStringAsync(exchange.Stopped)));
+        });
+        await using RunningProxy proxy = await StartAsync(upstream);
+        foreach (string attempts in new[] { "2", "1" })
+        {
+            using HttpResponseMessage response = await proxy.PostAsync(asked, path);
+            (string text, bool orderly) = await RunningProxy.ReadAsync(response);
+            Assert.True(orderly && StreamText.IsComplete(text), text);
+            Assert.Equal(attempts, Assert.Single(response.Headers.GetValues("x-qwen-proxy-attempts")));
+        }
+
+        Assert.Equal([asked, fitting, fitting], upstream.Requests.Select(r => r.BodyText));
+        Assert.All(upstream.Requests, r => Assert.DoesNotContain("chat", r.RequestLine, StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task NativeOff_IsTranslated()
     {

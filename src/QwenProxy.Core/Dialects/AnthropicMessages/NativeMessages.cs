@@ -16,6 +16,7 @@ public static class NativeMessages
             LeftOut = removeBillingBlock ? BillingBlock.Find(body.Span) : default,
             PathAt = static profile => profile.MessagesPath,
             UsualPath = "messages",
+            LimitField = "max_tokens",
             NewReader = static () => new MessagesEventReader(),
         };
     }

@@ -25,6 +25,7 @@ public static class NativeResponses
             Model = request.Model,
             PathAt = static profile => profile.ResponsesPath,
             UsualPath = "responses",
+            LimitField = "max_output_tokens",
             NewReader = static () => new ResponsesEventReader(),
         };
     }

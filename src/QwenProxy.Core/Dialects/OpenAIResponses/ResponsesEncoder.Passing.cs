@@ -76,7 +76,7 @@ internal sealed partial class ResponsesEncoder
             return;
         }
 
-        OutputItem? item = e.Frame.Index < 0 ? null : _items.Find(i => i.Source == e.Frame.Index && !i.Closed);
+        OutputItem? item = OpenFrom(e.Frame.Index);
         if (item is null)
         {
             // The item was taken over, or a stage said it otherwise.
@@ -109,6 +109,17 @@ internal sealed partial class ResponsesEncoder
                 PassFrame(e, item, at);
                 break;
         }
+    }
+
+    /// <summary>The open item that upstream's frames of this number speak of.</summary>
+    private OutputItem? OpenFrom(int source)
+    {
+        for (int i = _items.Count - 1; i >= 0 && source >= 0; i--)
+        {
+            if (_items[i].Source == source && !_items[i].Closed) return _items[i];
+        }
+
+        return null;
     }
 
     private void PassOpen(ChatEvent e)

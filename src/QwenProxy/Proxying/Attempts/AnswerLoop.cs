@@ -105,20 +105,21 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         Uri? native = incoming.Native?.UrlAt(target.Account.Native, target.Account.Profile, target.BaseUrl);
         bool speaks = native is not null && !_missing.ContainsKey(native) && upstreams.NativeEndpoints.MayAsk(native);
         UpstreamRequest? prefill = _resume.IsResuming ? _resume.Prefill(target, _fitting.Adapt(target)) : null;
-        UpstreamRequest? request = prefill ?? (speaks ? UpstreamRequest.Native(target, incoming.Native!, native!, exchange.Http.Request.QueryString.Value ?? "") : null);
+        speaks &= prefill is null;
         TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
-        AttemptOutcome<UpstreamStream> outcome = request is null
-            ? await _fitting.SendAsync(call, target, deadline, cancellationToken)
-            : await call.SendAsync(target, request, deadline, cancellationToken);
+        AttemptOutcome<UpstreamStream> outcome =
+            prefill is not null ? await call.SendAsync(target, prefill, deadline, cancellationToken)
+            : speaks ? await _fitting.SendNativeAsync(call, target, native!, deadline, cancellationToken)
+            : await _fitting.SendAsync(call, target, deadline, cancellationToken);
         if (outcome.Error is not { } error)
         {
             // Only where chat is answered at the same account is it the dialect that was missing, and not the model or the right.
-            if (native is not null && request is null && _missing.ContainsKey(native)) upstreams.NativeEndpoints.NoteMissing(native);
+            if (native is not null && prefill is null && _missing.ContainsKey(native)) upstreams.NativeEndpoints.NoteMissing(native);
             _resume.Began(prefill is not null);
             return outcome;
         }
 
-        bool otherwise = prefill is not null ? _resume.IsRefusedPrefill(target, error) : request is { IsNative: true } && NativeEndpoints.IsMissing(error);
+        bool otherwise = prefill is not null ? _resume.IsRefusedPrefill(target, error) : speaks && NativeEndpoints.IsMissing(error);
         if (otherwise && prefill is null) _missing.TryAdd(native!, true);
         return outcome with { AsksAgain = otherwise };
     }
