@@ -46,8 +46,9 @@ internal sealed class RequestLifecycle(
         {
             await FailAsync(exchange, dialect, exchange.EndError());
         }
-        catch (Exception fault) when (fault is not OperationCanceledException || !exchange.ClientIsGone)
+        catch (Exception fault)
         {
+            // A client's hang-up is known an instant before it has cancelled everything: a cancellation in that instant is its doing, too.
             if (!exchange.ClientIsGone) RequestLog.Internal(instruments.Logger, fault, exchange.RequestId);
             await FailAsync(exchange, dialect, exchange.ClientIsGone ? OwnErrors.ClientGone() : OwnErrors.Internal());
         }
