@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the released form in every way there is, each into an empty home, and uses it: version, doctor's exit code, one repaired answer.
+# Installs the released form in every way there is, each into an empty home, and uses it: its version, one repaired answer, the exit code of a wrong option.
 #   tests/install/run.sh [RELEASE-DIR]        what build/release.sh wrote; without it, it is built first (linux-x64 only)
 # Needs Debian, Node 20 and the .NET SDK. A way whose tool is not here is skipped and said so. The last line: "Install: N passed, N failed, N skipped".
 # shellcheck disable=SC2030,SC2031 # every way has a home of its own on purpose
