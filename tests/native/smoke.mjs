@@ -76,6 +76,18 @@ try {
     for (let i = 0; i < 100 && !(collected.includes('/v1/traces') && collected.includes('/v1/metrics')); i++) await new Promise((later) => setTimeout(later, 100));
     assert.ok(collected.includes('/v1/traces') && collected.includes('/v1/metrics'), `only ${[...new Set(collected)]}`);
   });
+  await check('keys: the first one that is added makes a key needed', async () => {
+    const added = await command('keys add alice --rpm 5 --json');
+    const key = /sk-[A-Za-z0-9_-]+|[A-Za-z0-9_-]{40,}/.exec(added.output)[0];
+    for (let i = 0; i < 40 && (await post('/v1/chat/completions', { model: 'm', messages })).status !== 401; i++) await new Promise((later) => setTimeout(later, 100));
+    assert.equal((await post('/v1/chat/completions', { model: 'm', messages })).status, 401);
+    assert.equal((await post('/v1/chat/completions', { model: 'm', messages }, { authorization: `Bearer ${key}` })).status, 200);
+    assert.doesNotMatch((await command('keys list')).output, new RegExp(key));
+    assert.ok(await json('keys usage alice --json'));
+    await command('keys rotate alice');
+    await command('keys revoke alice');
+    await command('keys revoke nobody', 2);
+  });
   await check('every command of the help was tried', async () => {
     const help = (await command('--help')).output;
     const named = [...help.slice(help.indexOf('Commands:')).matchAll(/^ {2}([a-z]+)\b/gm)].map((m) => m[1]).filter((n) => n !== 'qwen');
