@@ -53,7 +53,9 @@ for (const [name, model] of providers) {
 
   it('second turn with reasoning in the history', async () => {
     // With Responses the provider sends the first turn as `item_reference`s.
-    const first = await generateText(call('thinking'));
+    // A Messages client sees thinking only when it asks for it.
+    const asked = name.endsWith('anthropic') ? { providerOptions: { anthropic: { thinking: { type: 'enabled', budgetTokens: 1024 } } } } : {};
+    const first = await generateText(call('thinking', asked));
     assert.ok(name.endsWith('openai chat') || first.reasoningText?.length > 0, 'reasoning');
     const messages = [{ role: 'user', content: question }, ...first.response.messages, { role: 'user', content: 'And back?' }];
     assert.equal((await generateText(call('healthy', { prompt: undefined, messages }))).text, await meant('And back?'));
