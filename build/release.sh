@@ -5,7 +5,7 @@
 #   build/release.sh [--output DIR] [--built DIR] [PLATFORM ...]   PLATFORM: linux-x64, linux-arm64, linux-musl-x64, osx-arm64, osx-x64, win-x64
 #
 # --built DIR takes what build/publish.sh built elsewhere, in DIR/built-PLATFORM, instead of building here.
-# The same commit gives the same bytes: times come from the commit, owners are 0, names are sorted.
+# What it packs does not depend on the moment or the machine: times come from the commit, owners are 0, names are sorted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 LC_ALL=C TZ=UTC

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds qwen-proxy_VERSION_ARCH.deb from a folder that holds the binary, the man page and the completions.
 #   packaging/deb/build.sh VERSION PLATFORM FOLDER OUTPUT        PLATFORM: linux-x64, linux-arm64
-# Times come from SOURCE_DATE_EPOCH, so that the same commit gives the same bytes.
+# Times come from SOURCE_DATE_EPOCH.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 root="$(cd "$here/../.." && pwd)"
