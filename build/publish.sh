@@ -11,9 +11,10 @@ folder="$(cd "$2" && pwd)"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 
+# Built apart from a developer's build: what that one compiled holds this machine's paths, and would be taken over.
 publish() {
   dotnet publish src/QwenProxy -c Release -r "$platform" -o "$folder" "-p:Version=$(build/version.sh)" "-p:SourceRevisionId=$(git rev-parse HEAD)" \
-    -p:ContinuousIntegrationBuild=true -p:RunAnalyzers=false "$@" > "$log" 2>&1
+    "-p:ArtifactsPath=$PWD/artifacts/shipped" -p:ContinuousIntegrationBuild=true -p:RunAnalyzers=false "$@" > "$log" 2>&1
 }
 
 # The first error of a build, without the paths of this machine.
