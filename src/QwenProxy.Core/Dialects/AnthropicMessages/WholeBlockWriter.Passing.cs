@@ -100,6 +100,7 @@ internal sealed partial class WholeBlockWriter
     private void EndMessage(string stopReason, string? stopSequence, MessagesUsage usage)
     {
         JsonObjectDraft message = _message!;
+        message.Set("type"u8, "\"message\""u8);
         message.Set("content"u8, [(byte)'[', .. _content.Span, (byte)']']);
         JsonObjectDraft counts = JsonObjectDraft.Read(message.FindMember("usage"u8)?.Value is { Length: > 2 } begun && begun.Span[0] == '{' ? begun : "{}"u8.ToArray());
         Copy(JsonField.Find(_ending, "usage"u8), counts);

@@ -6,7 +6,7 @@ namespace QwenProxy.Core.Tests.Requests.Quirks;
 /// <summary>The rules on requests that go out in Messages or Responses: what an upstream needs changed is changed in its place, the rest is the client's bytes.</summary>
 public sealed class NativeRuleTests
 {
-    private static readonly ThinkingWish s_none = new(false, null, null), s_some = new(true, null, null), s_refused = default;
+    private static readonly ThinkingWish s_none = new(false, null, null), s_some = new(true, null, null);
 
     [Theory]
     [InlineData("{ 'model':'m', 'max_tokens' : 128000,\n 'x':[1, 2.50] }", "{ 'model':'m', 'max_tokens' : 65536,\n 'x':[1, 2.50] }", "max-tokens-limit")]
@@ -104,7 +104,7 @@ public sealed class NativeRuleTests
     public void NoThinking_IsUnsaidToAModelThatRefusesToHearIt()
     {
         const string asked = "{'thinking':{'type':'disabled'}, 'max_tokens':9}";
-        QuirkRun.Native(WireDialect.AnthropicMessages, "dashscope", "qwen3.7-max", asked, s_refused).Gives("{'max_tokens':9}", "thinking-wish");
+        QuirkRun.Native(WireDialect.AnthropicMessages, "dashscope", "qwen3.7-max", asked, default(ThinkingWish)).Gives("{'max_tokens':9}", "thinking-wish");
         QuirkRun.Native(WireDialect.AnthropicMessages, "dashscope", "qwen3.8-max", asked, s_none).Gives("{'max_tokens':9}", "thinking-mandatory");
     }
 
