@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Quotas;
 
 namespace QwenProxy.Configuration;
 
@@ -8,7 +9,7 @@ namespace QwenProxy.Configuration;
 internal sealed class AccountReader(LoadContext context, string qwenHome)
 {
     public static readonly string[] Keys =
-        ["name", "kind", "baseUrl", "apiKey", "credentials", "profile", "models", "priority", "maxConcurrent", "headers", "native", "disabled"];
+        ["name", "kind", "baseUrl", "apiKey", "credentials", "profile", "models", "priority", "maxConcurrent", "quota", "headers", "native", "disabled"];
 
     /// <summary>Headers that frame the message or name its addressee; a wrong one would break the request or lead it astray.</summary>
     private static readonly string[] s_refusedHeaders =
@@ -54,6 +55,7 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
         if (name is null || (kind == AccountKind.ApiKey && baseUrl is null)) return null;
         profile ??= kind == AccountKind.QwenOAuth ? Profiles.QwenPortal : Profiles.FromBaseUrl(baseUrl!);
         if (node.Find("profile") is null) context.Value(path + ".profile", profile.Name, "default");
+        QuotaSettings? quota = new QuotaReader(context).Read(node.Find("quota"), profile, path + ".quota");
         return new AccountSnapshot
         {
             Name = name,
@@ -66,6 +68,7 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
             Models = models,
             Priority = priority,
             MaxConcurrent = maxConcurrent,
+            Quota = quota,
             Headers = headers,
             Native = native,
         };
