@@ -14,21 +14,24 @@ internal static class LedgerFile
 
     private const string Insert = """
         INSERT INTO requests (time, id, dialect, client, asked, served, account, input, output, cached, cache_written, reasoning,
-            attempts, resumes, status, ending, duration_ms, ttfb_ms, source, code, tried, cost_nano, offset_minutes)
+            attempts, resumes, status, ending, duration_ms, ttfb_ms, source, code, tried, cost_nano, offset_minutes, fix, steps, repairs, repaired)
         VALUES ($time, $id, $dialect, $client, $asked, $served, $account, $input, $output, $cached, $written, $reasoning,
-            $attempts, $resumes, $status, $ending, $duration, $ttfb, $source, $code, $tried, $cost, $offset)
+            $attempts, $resumes, $status, $ending, $duration, $ttfb, $source, $code, $tried, $cost, $offset, $fix, $steps, $repairs, $repaired)
         """;
 
     private const string Adding = """
         DO UPDATE SET
-            requests = requests + excluded.requests, failed = failed + excluded.failed, input = input + excluded.input, output = output + excluded.output,
+            requests = requests + excluded.requests, failed = failed + excluded.failed, repaired = repaired + excluded.repaired,
+            resumed = resumed + excluded.resumed, retried = retried + excluded.retried, input = input + excluded.input, output = output + excluded.output,
             cached = cached + excluded.cached, cache_written = cache_written + excluded.cache_written, reasoning = reasoning + excluded.reasoning,
             cost_nano = COALESCE(cost_nano + excluded.cost_nano, cost_nano, excluded.cost_nano);
         """;
 
     private const string AddToSums = $"""
-        INSERT INTO hours {LedgerSchema.SelectHours} WHERE rowid >= $first {LedgerSchema.GroupByHour} ON CONFLICT (hour, day, model, account, client) {Adding}
-        INSERT INTO days {LedgerSchema.SelectDays} WHERE rowid >= $first {LedgerSchema.GroupByDay} ON CONFLICT (day, model, account, client) {Adding}
+        INSERT INTO hours {LedgerSchema.SelectHours} WHERE rowid >= $first {LedgerSchema.GroupByHour} ON CONFLICT (hour, day, model, account, client, dialect) {Adding}
+        INSERT INTO days {LedgerSchema.SelectDays} WHERE rowid >= $first {LedgerSchema.GroupByDay} ON CONFLICT (day, model, account, client, dialect) {Adding}
+        INSERT INTO hour_latencies {LedgerSchema.SelectHourLatencies} WHERE rowid >= $first {LedgerSchema.GroupByHourLatency} ON CONFLICT DO UPDATE SET count = count + excluded.count;
+        INSERT INTO day_latencies {LedgerSchema.SelectDayLatencies} WHERE rowid >= $first {LedgerSchema.GroupByDayLatency} ON CONFLICT DO UPDATE SET count = count + excluded.count;
         """;
 
     /// <summary>Opens for writing; creates folder, file and tables where they are missing, and brings those of an older version forward.</summary>
@@ -60,6 +63,7 @@ internal static class LedgerFile
         try
         {
             connection.Open();
+            LedgerSchema.DefineFunctions(connection);
             LedgerSchema.BringForward(connection);
             return connection;
         }
@@ -118,6 +122,10 @@ internal static class LedgerFile
         to.AddWithValue("$source", Of(entry.Source));
         to.AddWithValue("$code", Of(entry.Code));
         to.AddWithValue("$tried", Of(entry.Tried));
+        to.AddWithValue("$fix", Of(entry.Fix));
+        to.AddWithValue("$steps", Of(entry.Steps));
+        to.AddWithValue("$repairs", Of(entry.Repairs));
+        to.AddWithValue("$repaired", entry.Repaired);
         to.AddWithValue("$cost", Of(LedgerSchema.Nano(entry.Cost)));
     }
 

@@ -51,6 +51,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
                 }
 
                 fault = exchange.Secrets.Hide(fault);
+                exchange.NoteStep(StepKind.Break, exchange.Time.GetTimestamp(), upstream.Target.Account.Name, upstream.Target.Ask.Model, fault);
                 route.Failed(fault, tokens);
                 if (_draft.IsCommitted)
                 {
@@ -88,6 +89,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         if (verifier is not null)
         {
             exchange.Resumes++;
+            exchange.NoteStep(StepKind.Resume, exchange.Time.GetTimestamp(), upstream.Target.Account.Name, upstream.Target.Ask.Model);
             draft.Answer.Continue(_resume.FirstId);
             exchange.Output.Write(": resumed\n\n"u8);
         }
