@@ -14,7 +14,7 @@ namespace QwenProxy.Endpoints;
 /// machine or an admin key, and from no foreign page.
 /// </summary>
 internal sealed class AdminEndpoints(
-    CurrentConfiguration configuration, AdminStatus status, AdminUsage usage, RequestBook requests, AdminRequestList list, AdminModels models, Router router, TimeProvider time)
+    CurrentConfiguration configuration, AdminStatus status, AdminUsage usage, RequestBook requests, AdminRequestList list, AdminModels models, Router router)
 {
     private const string AccountsPath = "/admin/accounts/";
 
@@ -67,7 +67,7 @@ internal sealed class AdminEndpoints(
                 router.Pool.Isolate(name);
                 break;
             case "reset":
-                router.Pool.Reset(name, time.GetUtcNow());
+                router.Reset(name);
                 break;
             default:
                 return WriteErrorAsync(http, OwnErrors.InvalidRequest("An account can be sent the commands isolate and reset.") with { Status = 404 });

@@ -157,7 +157,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         RequestLifecycle lifecycle = new(_configuration, new Admission(Drain, _meters, Instruments.Time), Instruments, Router, Upstreams, Habits, settlement);
         AdminUsage usage = new(_configuration, Requests, Ledger, Instruments.Time);
         AdminRequestList list = new(_configuration, Requests, Ledger, Instruments.Time);
-        AdminEndpoints admin = new(_configuration, Status, usage, Requests, list, new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits), Router, Instruments.Time);
+        AdminEndpoints admin = new(_configuration, Status, usage, Requests, list, new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits), Router);
         OpenAIChatClient chat = new();
         return new Doors
         {

@@ -31,6 +31,9 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
         Volatile.Write(ref _table, table);
     }
 
+    /// <summary>Forgets everything held against an account.</summary>
+    public void Reset(string account) => Pool.Reset(account, time.GetUtcNow());
+
     public RouteTable Table => Volatile.Read(ref _table);
 
     /// <summary>Opens the way of one request. Its account list is that of the configuration the request began with.</summary>
