@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
-using QwenProxy.Core.Quotas;
 
 namespace QwenProxy.Configuration;
 
@@ -55,7 +54,7 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
         if (name is null || (kind == AccountKind.ApiKey && baseUrl is null)) return null;
         profile ??= kind == AccountKind.QwenOAuth ? Profiles.QwenPortal : Profiles.FromBaseUrl(baseUrl!);
         if (node.Find("profile") is null) context.Value(path + ".profile", profile.Name, "default");
-        QuotaSettings? quota = new QuotaReader(context).Read(node.Find("quota"), profile, path + ".quota");
+        Core.Quotas.QuotaSettings? quota = new QuotaReader(context).Read(node.Find("quota"), profile, path + ".quota");
         return new AccountSnapshot
         {
             Name = name,

@@ -187,7 +187,7 @@ internal sealed class PlanRequest(PlanSimulation simulation, PlannedRequest plan
             return;
         }
 
-        if (error.Kind == FaultKind.QuotaExhausted) simulation.Rules.Refused(ask, reset);
+        if (error.Kind == FaultKind.QuotaExhausted) simulation.Rules.Refused(this, ask, reset);
         _history.Failed(ask.Account, ask.Model, error);
         Next();
     }

@@ -10,6 +10,8 @@ internal sealed class PlanRules(PlanSimulation simulation)
 {
     private readonly Dictionary<string, int> _running = [];
     private readonly Dictionary<string, DateTimeOffset> _rests = [];
+    private readonly Dictionary<string, DateTimeOffset> _asked = [];
+    private readonly HashSet<PlanRequest> _looking = [];
     private readonly Dictionary<PlanRequest, Dictionary<string, int>> _passed = [];
 
     public Dictionary<string, int> Tally { get; } = [];
@@ -31,21 +33,25 @@ internal sealed class PlanRules(PlanSimulation simulation)
         Count(ask.IsLastResort ? "last resort" : "attempt");
         Hold(account.MaxConcurrent is not { } most || _running[ask.Account] <= most, $"{ask.Account} runs {account.MaxConcurrent} at once at most");
         if (!ask.IsLastResort) Hold(!_rests.TryGetValue(ask.Account, out DateTimeOffset until) || simulation.Now >= until, "an account that is used up rests until its reset while another can serve");
+        // Once a day an account that is used up is looked at again.
+        bool mayLook = _asked.TryGetValue(ask.Account, out DateTimeOffset last) && simulation.Now - last >= TimeSpan.FromHours(24);
+        _asked[ask.Account] = simulation.Now;
+        if (mayLook) _looking.Add(request);
         TrueQuota upstream = simulation.World.Upstreams[ask.Account];
         if (!upstream.IsHonest) return;
         foreach (QuotaRule rule in account.Quota!.Windows)
         {
             long used = upstream.Used(rule, ask.Model, simulation.Now);
-            if (!ask.IsLastResort) Hold(used < rule.Limit, $"{ask.Account} is not asked beyond its {rule.Key} ({used} of {rule.Limit}) while another can serve");
+            if (!ask.IsLastResort && !mayLook) Hold(used < rule.Limit, $"{ask.Account} is not asked beyond its {rule.Key} ({used} of {rule.Limit}) while another can serve");
             if (account.Quota.Reserve is { } reserve && !reserve.IsFor(request.Planned.Claim) && rule.Counts == QuotaUnit.Requests)
                 Hold(used < rule.Limit * (100 - reserve.Percent) / 100m, $"the last {reserve.Percent} % of {ask.Account} are kept ({used} of {rule.Limit})");
         }
     }
 
-    public void Refused(NextStep.Ask ask, DateTimeOffset? reset)
+    public void Refused(PlanRequest request, NextStep.Ask ask, DateTimeOffset? reset)
     {
         Count("refused for its quota");
-        if (simulation.World.Upstreams[ask.Account].IsHonest) Hold(ask.IsLastResort, "an honest plan refuses nobody but a last resort");
+        if (simulation.World.Upstreams[ask.Account].IsHonest) Hold(ask.IsLastResort || _looking.Remove(request), "an honest plan refuses nobody but a last resort and a look once a day");
         DateTimeOffset look = simulation.Now.AddHours(24);
         if (reset is { } at) _rests[ask.Account] = at < look ? at : look;
     }
