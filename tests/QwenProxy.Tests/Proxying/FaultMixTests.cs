@@ -170,7 +170,7 @@ public sealed class FaultMixTests(ITestOutputHelper output)
         AccountPool pool = proxy.Runtime.Router.Pool;
         foreach (Cooldown cooldown in pool.Export(TimeProvider.System.GetUtcNow()).Cooldowns)
         {
-            if (ErrorPolicy.For(cooldown.Kind).Bans) pool.Reset(cooldown.Account);
+            if (ErrorPolicy.For(cooldown.Kind).Bans) pool.Reset(cooldown.Account, TimeProvider.System.GetUtcNow());
         }
     }
 
