@@ -1,60 +1,56 @@
 using QwenProxy.Hosting;
-using QwenProxy.Proxying.Lifecycle;
 using QwenProxy.Testing;
 
 namespace QwenProxy.Tests.Hosting;
 
-public sealed class IdleCollectorTests
+public sealed class QuietCollectorTests
 {
     private readonly FakeClock _clock = new();
-    private readonly DrainState _requests = new();
     private long _allocated;
     private int _collections;
 
     [Fact]
-    public void AfterLargeRequests_CollectsOnceWhenNothingRuns()
+    public void AfterABurst_CollectsOnceWhenItHasBeenQuietTwice()
     {
-        using IdleCollector collector = new(_requests, _clock, () => _collections++, () => _allocated);
-        _requests.TryEnter(10);
-        _allocated = 100_000_000;
-        Look(3);
+        using QuietCollector collector = Start();
+        for (int i = 0; i < 3; i++) Look(allocating: 100_000_000);
         Assert.Equal(0, _collections);
-        _requests.Leave();
-        Look(1);
+        Look(allocating: 0);
         Assert.Equal(0, _collections);
-        Look(1);
+        Look(allocating: 0);
         Assert.Equal(1, _collections);
-        Look(10);
+        for (int i = 0; i < 10; i++) Look(allocating: 0);
         Assert.Equal(1, _collections);
-        _allocated += 33 * 1024 * 1024;
-        Look(1);
-        Assert.Equal(2, _collections);
     }
 
     [Fact]
-    public void BetweenShortRequests_AndAfterSmallOnes_ItLeavesTheHeapAlone()
+    public void SlowStreams_AreCollectedOnceTheirGarbageIsWorthIt()
     {
-        using IdleCollector collector = new(_requests, _clock, () => _collections++, () => _allocated);
-        for (int i = 0; i < 10; i++)
-        {
-            _requests.TryEnter(10);
-            _allocated += 100_000_000;
-            _requests.Leave();
-            Look(1);
-        }
-
+        using QuietCollector collector = Start();
+        for (int i = 0; i < QuietCollector.WorthwhileBytes / QuietCollector.QuietBytes - 1; i++) Look(allocating: QuietCollector.QuietBytes);
         Assert.Equal(0, _collections);
-        Look(1);
-        Assert.Equal(1, _collections);
-        _requests.TryEnter(10);
-        _requests.Leave();
-        _allocated += 1_000_000;
-        Look(5);
+        Look(allocating: QuietCollector.QuietBytes);
         Assert.Equal(1, _collections);
     }
 
-    private void Look(int times)
+    [Fact]
+    public void WhileThereIsWork_ItLeavesTheHeapAlone()
     {
-        for (int i = 0; i < times; i++) _clock.Advance(IdleCollector.Interval);
+        using QuietCollector collector = Start();
+        for (int i = 0; i < 10; i++)
+        {
+            Look(allocating: 100_000_000);
+            Look(allocating: 0);
+        }
+
+        Assert.Equal(0, _collections);
+    }
+
+    private QuietCollector Start() => new(_clock, () => _collections++, () => _allocated);
+
+    private void Look(long allocating)
+    {
+        _allocated += allocating;
+        _clock.Advance(QuietCollector.Interval);
     }
 }
