@@ -19,6 +19,7 @@ internal sealed class Report(Results results, BenchmarkOptions options)
         _text.Append(CultureInfo.InvariantCulture, $"Measured {DateTime.UtcNow:yyyy-MM-dd} on {Environment.ProcessorCount} cores ({CpuModel()}), {RuntimeInformation.FrameworkDescription}, ");
         _text.AppendLine($"loopback, {options.Rounds} interleaved rounds of {options.Measure.TotalSeconds:0.#} s, medians.");
         WriteCpu();
+        WriteDialects();
         WriteRates();
         WriteDelays();
         WriteFresh();
@@ -46,6 +47,18 @@ internal sealed class Report(Results results, BenchmarkOptions options)
             foreach (string name in _names.Skip(1)) row.Add(Ratio(work, LoadWork.CpuMeasure, name, ContestantList.Baseline));
             row.Add(Ratio(work, LoadWork.CpuMeasure, ContestantList.Proxy, ContestantList.Raw));
             Row(row);
+        }
+    }
+
+    /// <summary>The others copy bytes, so that their ratio tells how much more of them an event of the other wire API has.</summary>
+    private void WriteDialects()
+    {
+        LoadWork[] works = [.. LoadWork.All.Where(w => w.Beside is not null && results.RatioOfWorks(w.Name, w.Beside, LoadWork.CpuMeasure, ContestantList.Proxy) is not null)];
+        if (works.Length == 0) return;
+        Header("CPU time of a native event, as a multiple of a chat event of the same contestant in the same round", ["work", .. _names]);
+        foreach (LoadWork work in works)
+        {
+            Row([work.Name, .. _names.Select(name => Number(results.RatioOfWorks(work.Name, work.Beside!, LoadWork.CpuMeasure, name), "0.00"))]);
         }
     }
 

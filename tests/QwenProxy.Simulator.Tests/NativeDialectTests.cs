@@ -27,6 +27,19 @@ public sealed class NativeDialectTests
         Assert.Equal("tool_use", data[^2].GetProperty("delta").GetProperty("stop_reason").GetString());
     }
 
+    [Theory]
+    [InlineData("messages", "content_block_delta", "delta", "text")]
+    [InlineData("responses", "response.output_text.delta", "delta", null)]
+    public async Task EventsScenario_AddsUpToItsTextInEachDialect(string path, string deltaEvent, string member, string? inner)
+    {
+        await using Upstream upstream = await Upstream.StartAsync();
+        using HttpResponseMessage response = await upstream.PostAsync(path, """{"model":"m","stream":true,"input":"hi","messages":[]}""", "events?count=300&bytes=40");
+        (List<string> names, List<JsonElement> data) = await ReadAsync(response);
+        IEnumerable<JsonElement> deltas = data.Where((_, i) => names[i] == deltaEvent).Select(d => inner is null ? d.GetProperty(member) : d.GetProperty(member).GetProperty(inner));
+        Assert.Equal(SimulatedAnswers.EventsText(300, 40), string.Concat(deltas.Select(d => d.GetString())));
+        Assert.Equal(path == "messages" ? "message_stop" : "response.completed", names[^1]);
+    }
+
     [Fact]
     public async Task MessagesWhole_HasTheSameBlocks()
     {

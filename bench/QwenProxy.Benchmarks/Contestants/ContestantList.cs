@@ -106,7 +106,7 @@ internal static class ContestantList
               "repair": { "loopGuard": "on" },
               "pool": { "maxIdleConnections": 512, "maxIdleConnectionsPerHost": 512 },
               "limits": { "concurrentRequests": 8000 },
-              "accounts": [ { "name": "sim", "baseUrl": "http://127.0.0.1:{{upstream}}/v1", "apiKey": "sk-benchmark", "profile": "generic" } ]
+              "accounts": [ { "name": "sim", "baseUrl": "http://127.0.0.1:{{upstream}}/v1", "apiKey": "sk-benchmark", "profile": "generic", "native": true } ]
             }
             """);
         Dictionary<string, string> environment = new() { ["HOME"] = folder, ["QWEN_HOME"] = folder };

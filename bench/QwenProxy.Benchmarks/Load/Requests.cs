@@ -2,27 +2,36 @@ using System.Text;
 
 namespace QwenProxy.Benchmarks.Load;
 
-/// <summary>A chat request as bytes on the wire, for a scenario of the simulator.</summary>
+/// <summary>A request as bytes on the wire, for a scenario of the simulator.</summary>
 internal static class Requests
 {
+    /// <param name="api">What it is written in.</param>
     /// <param name="scenario">The model's name chooses it: what comes after <c>sim-</c>.</param>
     /// <param name="stream">Asks for a stream.</param>
     /// <param name="bodyBytes">The body is filled up to about this size with a conversation.</param>
-    public static byte[] Chat(string scenario, bool stream, int bodyBytes)
+    public static byte[] Of(Api api, string scenario, bool stream, int bodyBytes)
     {
+        const string system = "You are a careful assistant.";
+        (string path, string settings, string history) = api switch
+        {
+            Api.Messages => ("/v1/messages", $"\"max_tokens\":8192,\"system\":\"{system}\"", "messages"),
+            Api.Responses => ("/v1/responses", $"\"store\":false,\"instructions\":\"{system}\"", "input"),
+            _ => ("/v1/chat/completions", "\"stream_options\":{\"include_usage\":true}", "messages"),
+        };
+        if (!stream && api == Api.Chat) settings = "\"user\":\"benchmark\"";
         StringBuilder body = new();
-        body.Append($"{{\"model\":\"sim-{scenario}\",\"stream\":{(stream ? "true,\"stream_options\":{\"include_usage\":true}" : "false")},\"temperature\":0.7,\"messages\":[");
-        body.Append("{\"role\":\"system\",\"content\":\"You are a careful assistant.\"}");
+        body.Append($"{{\"model\":\"sim-{scenario}\",\"stream\":{(stream ? "true" : "false")},{settings},\"temperature\":0.7,\"{history}\":[");
+        if (api == Api.Chat) body.Append($"{{\"role\":\"system\",\"content\":\"{system}\"}},");
         for (int turn = 0; body.Length < bodyBytes - 400; turn++)
         {
             string role = turn % 2 == 0 ? "user" : "assistant";
-            body.Append($",{{\"role\":\"{role}\",\"content\":\"{Words(turn, Math.Min(4000, bodyBytes - body.Length - 200))}\"}}");
+            body.Append($"{{\"role\":\"{role}\",\"content\":\"{Words(turn, Math.Min(4000, bodyBytes - body.Length - 200))}\"}},");
         }
 
-        body.Append(",{\"role\":\"user\",\"content\":\"Go on.\"}]}");
+        body.Append("{\"role\":\"user\",\"content\":\"Go on.\"}]}");
         string text = body.ToString();
         return Encoding.ASCII.GetBytes(
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nUser-Agent: benchmark/1.0\r\nAuthorization: Bearer sk-client\r\n"
+            $"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nUser-Agent: benchmark/1.0\r\nAuthorization: Bearer sk-client\r\n"
             + $"Content-Type: application/json\r\nContent-Length: {text.Length}\r\n\r\n{text}");
     }
 

@@ -13,9 +13,17 @@ namespace QwenProxy.Benchmarks.Work;
 /// <param name="PerEvent">CPU time is counted by event, else by request.</param>
 internal sealed record LoadWork(string Name, string Scenario, bool Stream, int BodyBytes, int Connections, bool PerEvent)
 {
+    /// <summary>The wire API of client and upstream.</summary>
+    public Api Api { get; init; }
+
+    /// <summary>The work in chat that this one is the same as, in another wire API; null for none.</summary>
+    public string? Beside { get; init; }
+
     public const string CpuMeasure = "cpu µs";
     public const string RateMeasure = "per second";
     public const string OwnShareMeasure = "load generator's cores";
+
+    private const string FullSpeed = "200 events at full speed, 64 connections";
 
     public static IReadOnlyList<LoadWork> All { get; } =
     [
@@ -25,7 +33,9 @@ internal sealed record LoadWork(string Name, string Scenario, bool Stream, int B
         new("stream of 1 event, 512 KiB request, 8 connections", "events?count=1", true, 512 * 1024, 8, false),
         new("stream of 1 event, 1 MiB request, 8 connections", "events?count=1", true, 1024 * 1024, 8, false),
         new("200 events at full speed, 1 connection", "events?count=200", true, 1024, 1, true),
-        new("200 events at full speed, 64 connections", "events?count=200", true, 1024, 64, true),
+        new(FullSpeed, "events?count=200", true, 1024, 64, true),
+        new("200 events at full speed, 64 connections, Messages", "events?count=200", true, 1024, 64, true) { Api = Api.Messages, Beside = FullSpeed },
+        new("200 events at full speed, 64 connections, Responses", "events?count=200", true, 1024, 64, true) { Api = Api.Responses, Beside = FullSpeed },
         new("200 events at full speed, a write each, 8 connections", "events?count=200&flush=1", true, 1024, 8, true),
         new("paced, 5 ms, 32 streams", "events?count=200&gap=5", true, 1024, 32, true),
         new("paced, 20 ms, 128 streams", "events?count=100&gap=20", true, 1024, 128, true),
@@ -35,7 +45,7 @@ internal sealed record LoadWork(string Name, string Scenario, bool Stream, int B
     {
         Tally tally = new();
         using CancellationTokenSource stop = new();
-        byte[] request = Requests.Chat(Scenario, Stream, BodyBytes);
+        byte[] request = Requests.Of(Api, Scenario, Stream, BodyBytes);
         // Connections open over one gap, so that paced events do not all come at one moment.
         Task[] connections = [.. Enumerable.Range(0, Connections).Select(i => StartAsync(child.Port, request, tally, i, stop.Token))];
         await Task.Delay(options.Settle + TimeSpan.FromMilliseconds(20));
@@ -65,7 +75,7 @@ internal sealed record LoadWork(string Name, string Scenario, bool Stream, int B
     {
         LoadWork work = All.First(w => w.Name.Contains(words, StringComparison.OrdinalIgnoreCase));
         Tally tally = new();
-        byte[] request = Requests.Chat(work.Scenario, work.Stream, work.BodyBytes);
+        byte[] request = Requests.Of(work.Api, work.Scenario, work.Stream, work.BodyBytes);
         using CancellationTokenSource stop = new(time);
         await Task.WhenAll(Enumerable.Range(0, work.Connections).Select(i => StartAsync(port, request, tally, i, stop.Token)));
         System.Console.WriteLine($"{work.Name}: {tally.Requests} requests, {tally.Events} events, {tally.Failures} failures");

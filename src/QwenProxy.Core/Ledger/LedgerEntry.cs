@@ -44,6 +44,18 @@ public sealed record LedgerEntry
     /// <summary>Which accounts failed this request, each with status and kind, such as <c>plan 401 invalid_key, paygo 429 rate_limited</c>; null when none did.</summary>
     public string? Tried { get; init; }
 
+    /// <summary>What a person can do about a failure; null where nothing is known.</summary>
+    public string? Fix { get; init; }
+
+    /// <summary>What happened on the way, as a JSON array of <see cref="RequestStep"/>; null when the first attempt was made at once and answered.</summary>
+    public string? Steps { get; init; }
+
+    /// <summary>What repair did, as a JSON array of objects with <c>stage</c>, <c>rule</c>, <c>action</c> and <c>count</c>; null when it did nothing that matters.</summary>
+    public string? Repairs { get; init; }
+
+    /// <summary>How many changes repair made; what it only passed on as it came is not among them.</summary>
+    public int Repaired { get; init; }
+
     /// <summary>US dollars at the list prices of that day; null when upstream counted nothing or the model has no price.</summary>
     public decimal? Cost { get; init; }
 

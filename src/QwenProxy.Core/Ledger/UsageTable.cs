@@ -15,6 +15,8 @@ public sealed class UsageLine(ImmutableArray<string> keys)
     /// <summary>Requests that did not end complete.</summary>
     public long Failed { get; private set; }
 
+    public SavedAnswers Saved { get; private set; }
+
     public TokenCounts Tokens { get; private set; }
 
     /// <summary>US dollars at list prices; null when no price of these models is known.</summary>
@@ -24,13 +26,14 @@ public sealed class UsageLine(ImmutableArray<string> keys)
     {
         Requests += sum.Requests;
         Failed += sum.Failed;
+        Saved += sum.Saved;
         Tokens += sum.Tokens;
         if (sum.Cost is { } cost) Cost = (Cost ?? 0) + cost;
     }
 }
 
 /// <summary>
-/// Sums up what was used by model, account, client, day or hour. Costs are estimates from the catalogue's list prices when a request ended: plans with
+/// Sums up what was used by model, account, client, dialect, day or hour. Costs are estimates from the catalogue's list prices when a request ended: plans with
 /// a fixed fee, discounts and taxes are not in them.
 /// </summary>
 public sealed class UsageTable(ImmutableArray<string> by, TimeZoneInfo zone)
@@ -38,7 +41,7 @@ public sealed class UsageTable(ImmutableArray<string> by, TimeZoneInfo zone)
     private readonly Dictionary<string, UsageLine> _lines = new(StringComparer.Ordinal);
 
     /// <summary>What entries can be grouped by.</summary>
-    public static ImmutableArray<string> AllKeys { get; } = ["model", "account", "client", "day", "hour"];
+    public static ImmutableArray<string> AllKeys { get; } = ["model", "account", "client", "dialect", "day", "hour"];
 
     /// <summary>What stands where a request had no account, model or client.</summary>
     public const string Nobody = "-";
@@ -76,6 +79,7 @@ public sealed class UsageTable(ImmutableArray<string> by, TimeZoneInfo zone)
     {
         "account" => OrNobody(sum.Account),
         "client" => OrNobody(sum.Client),
+        "dialect" => sum.Dialect,
         "day" => TimeZoneInfo.ConvertTime(sum.Time, zone).ToString("yyyy-MM-dd", CultureInfo.InvariantCulture),
         "hour" => TimeZoneInfo.ConvertTime(sum.Time, zone).ToString("yyyy-MM-dd HH:00", CultureInfo.InvariantCulture),
         _ => OrNobody(sum.Model),

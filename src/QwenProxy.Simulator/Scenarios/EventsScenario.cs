@@ -14,7 +14,7 @@ internal static class EventsScenario
 {
     private const int MostKept = 64;
     private const int BlobBytes = 16 * 1024;
-    private static readonly ConcurrentDictionary<(int Count, int Bytes, bool Usage, string Model), Kept> Cache = [];
+    private static readonly ConcurrentDictionary<(ApiDialect Dialect, int Count, int Bytes, bool Usage, string Model), Kept> Cache = [];
 
     public static IEnumerable<Scenario> All =>
     [
@@ -46,13 +46,13 @@ internal static class EventsScenario
 
     private static int Bytes(ScenarioContext context) => Math.Max(1, context.Spec.Number("bytes", 30));
 
-    /// <summary>The quick way, for a chat stream as it is. Combined with another scenario the events are made like those of any answer.</summary>
+    /// <summary>The quick way, for a stream as it is. Combined with another scenario the events are made like those of any answer.</summary>
     private static ReplyPlan? Reply(ScenarioContext context)
     {
         bool alone = context.Spec.Name == "events" && !context.Spec.Has("with") && !context.Spec.Has("defect");
-        if (!alone || !context.Call.Stream || context.Dialect != ApiDialect.Chat) return null;
+        if (!alone || !context.Call.Stream || context.Dialect is not (ApiDialect.Chat or ApiDialect.Messages or ApiDialect.Responses)) return null;
         int count = Count(context), bytes = Bytes(context);
-        var key = (count, bytes, context.Call.IncludeUsage, context.Call.Model);
+        var key = (context.Dialect, count, bytes, context.Call.IncludeUsage, context.Call.Model);
         if (!Cache.TryGetValue(key, out Kept? kept))
         {
             kept = Make(count, bytes, context);
@@ -74,7 +74,7 @@ internal static class EventsScenario
         chunks.Add(new Chunk(ChunkPlace.Last) { Content = "", Finish = "stop" });
         if (context.Call.IncludeUsage) chunks.Add(new Chunk(ChunkPlace.Usage));
         TokenCount tokens = new(context.Call.PromptTokens, 0, count);
-        List<ReadOnlyMemory<byte>> events = Framing.Default.Frame(ChunkWriter.Write(chunks, context.Head, tokens, done: true));
+        List<ReadOnlyMemory<byte>> events = Framing.Default.Frame(ReplyComposer.Events(context, chunks, tokens, ends: true));
         return new Kept([.. events], Join(events));
     }
 

@@ -73,12 +73,13 @@ internal static class ReplyComposer
         if (context.Dialect == ApiDialect.Completions) return CompletionWriter.LegacyStream(answer, context.Head, tokens, context.Call.IncludeUsage);
         List<Chunk> chunks = ChunkScript.Of(answer, context.Call.IncludeUsage);
         foreach (Scenario scenario in scenarios) scenario.SpoilChunks?.Invoke(chunks, context);
-        bool ends = !scenarios.Any(s => s.WithoutDone);
-        return context.Dialect switch
-        {
-            ApiDialect.Messages => MessageStream.Of(chunks, context.Head, tokens, ends),
-            ApiDialect.Responses => ResponseStream.Of(chunks, context.Head, tokens),
-            _ => ChunkWriter.Write(chunks, context.Head, tokens, ends),
-        };
+        return Events(context, chunks, tokens, ends: !scenarios.Any(s => s.WithoutDone));
     }
+
+    public static List<EventData> Events(ScenarioContext context, List<Chunk> chunks, TokenCount tokens, bool ends) => context.Dialect switch
+    {
+        ApiDialect.Messages => MessageStream.Of(chunks, context.Head, tokens, ends),
+        ApiDialect.Responses => ResponseStream.Of(chunks, context.Head, tokens),
+        _ => ChunkWriter.Write(chunks, context.Head, tokens, ends),
+    };
 }

@@ -130,7 +130,7 @@ internal sealed record ReplayOptions(string File, string Repair, string Dialect)
 }
 
 /// <param name="Since">As written: a date, or a span such as 7d or 12h; null means all.</param>
-/// <param name="By">Some of model, account, client, day, hour, in the order asked for.</param>
+/// <param name="By">Some of model, account, client, dialect, day, hour, in the order asked for.</param>
 internal sealed record UsageOptions(string? Since, ImmutableArray<string> By, bool Json, ConfigurationFlags Flags);
 
 /// <param name="RequestId">The one that is wanted; null lists those that fit.</param>

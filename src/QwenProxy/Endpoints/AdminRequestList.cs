@@ -58,7 +58,6 @@ internal sealed class AdminRequestList(CurrentConfiguration configuration, Reque
             if (recent.TryGetValue(entry.RequestId, out SettledRequest? settled))
             {
                 if (settled.Reason is { } reason) json.WriteString("reason", reason);
-                if (settled.Fix is { } fix) json.WriteString("fix", fix);
                 json.WriteString("path", settled.Path);
                 json.WriteBoolean("stream", settled.Stream);
                 json.WriteBoolean("native", settled.Native);

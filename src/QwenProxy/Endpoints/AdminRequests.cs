@@ -53,7 +53,7 @@ internal static class AdminRequests
         json.WriteString("source", entry.Source);
         json.WriteString("code", entry.Code);
         json.WriteString("reason", one.Reason);
-        json.WriteString("fix", one.Fix);
+        json.WriteString("fix", entry.Fix);
         json.WriteString("tried", entry.Tried);
         json.WriteString("model", entry.AskedModel);
         json.WriteString("served", entry.ServedModel);
@@ -72,18 +72,8 @@ internal static class AdminRequests
         json.WriteNumber("durationMs", one.DurationMs);
         WriteNumber(json, "inputTokens", entry.Tokens?.Input);
         WriteNumber(json, "outputTokens", entry.Tokens?.Output);
-        json.WriteStartArray("repairs");
-        foreach (RepairCount repair in one.Repairs)
-        {
-            json.WriteStartObject();
-            json.WriteString("stage", repair.Stage);
-            json.WriteString("rule", repair.Rule);
-            json.WriteString("action", repair.Action.ToString().ToLowerInvariant());
-            json.WriteNumber("count", repair.Count);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        json.WritePropertyName("repairs");
+        RepairCount.Write(json, one.Repairs);
         json.WriteEndObject();
     }
 

@@ -30,6 +30,8 @@ internal static class LedgerCsv
         ("outputTokens", e => e.Tokens?.Output),
         ("reasoningTokens", e => e.Tokens?.Reasoning),
         ("estimatedUsd", e => e.Cost),
+        ("repaired", e => e.Repaired),
+        ("fix", e => e.Fix),
     ];
 
     public static string Header => string.Join(',', s_columns.Select(c => c.Name));

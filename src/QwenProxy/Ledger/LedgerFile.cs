@@ -41,6 +41,7 @@ internal static class LedgerFile
         try
         {
             connection.Open();
+            LedgerSchema.DefineFunctions(connection);
             LedgerSchema.BringForward(connection);
             return connection;
         }

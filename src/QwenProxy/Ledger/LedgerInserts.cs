@@ -9,13 +9,14 @@ internal sealed class LedgerInserts : IDisposable
 {
     private const string Insert = """
         INSERT INTO requests (time, id, dialect, client, asked, served, account, input, output, cached, cache_written, reasoning,
-            attempts, resumes, status, ending, duration_ms, ttfb_ms, source, code, tried, cost_nano, offset_minutes)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            attempts, resumes, status, ending, duration_ms, ttfb_ms, source, code, tried, fix, steps, repairs, repaired, cost_nano, offset_minutes)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """;
 
     private const string Adding = """
         DO UPDATE SET
-            requests = requests + excluded.requests, failed = failed + excluded.failed, input = input + excluded.input, output = output + excluded.output,
+            requests = requests + excluded.requests, failed = failed + excluded.failed, repaired = repaired + excluded.repaired,
+            resumed = resumed + excluded.resumed, retried = retried + excluded.retried, input = input + excluded.input, output = output + excluded.output,
             cached = cached + excluded.cached, cache_written = cache_written + excluded.cache_written, reasoning = reasoning + excluded.reasoning,
             cost_nano = COALESCE(cost_nano + excluded.cost_nano, cost_nano, excluded.cost_nano)
         """;
@@ -23,8 +24,10 @@ internal sealed class LedgerInserts : IDisposable
     /// <summary>Each adds what rows from a first one on come to.</summary>
     private static readonly string[] s_sums =
     [
-        $"INSERT INTO hours {LedgerSchema.SelectHours} WHERE rowid >= ? {LedgerSchema.GroupByHour} ON CONFLICT (hour, day, model, account, client) {Adding}",
-        $"INSERT INTO days {LedgerSchema.SelectDays} WHERE rowid >= ? {LedgerSchema.GroupByDay} ON CONFLICT (day, model, account, client) {Adding}",
+        $"INSERT INTO hours {LedgerSchema.SelectHours} WHERE rowid >= ? {LedgerSchema.GroupByHour} ON CONFLICT (hour, day, model, account, client, dialect) {Adding}",
+        $"INSERT INTO days {LedgerSchema.SelectDays} WHERE rowid >= ? {LedgerSchema.GroupByDay} ON CONFLICT (day, model, account, client, dialect) {Adding}",
+        $"INSERT INTO hour_latencies {LedgerSchema.SelectHourLatencies} WHERE rowid >= ? {LedgerSchema.GroupByHourLatency} ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        $"INSERT INTO day_latencies {LedgerSchema.SelectDayLatencies} WHERE rowid >= ? {LedgerSchema.GroupByDayLatency} ON CONFLICT DO UPDATE SET count = count + excluded.count",
     ];
 
     private readonly sqlite3 _database;
@@ -97,5 +100,9 @@ internal sealed class LedgerInserts : IDisposable
         .Add(entry.Source)
         .Add(entry.Code)
         .Add(entry.Tried)
+        .Add(entry.Fix)
+        .Add(entry.Steps)
+        .Add(entry.Repairs)
+        .Add(entry.Repaired)
         .Add(LedgerSchema.Nano(entry.Cost));
 }

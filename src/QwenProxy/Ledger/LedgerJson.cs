@@ -17,6 +17,7 @@ internal static class LedgerJson
         WriteText(json, "source", entry.Source);
         WriteText(json, "code", entry.Code);
         WriteText(json, "tried", entry.Tried);
+        WriteText(json, "fix", entry.Fix);
         json.WriteString("model", entry.AskedModel);
         WriteText(json, "served", entry.ServedModel);
         WriteText(json, "account", entry.Account);
@@ -34,7 +35,31 @@ internal static class LedgerJson
             json.WriteNumber("reasoningTokens", tokens.Reasoning);
         }
 
+        json.WriteNumber("repaired", entry.Repaired);
+        WriteRaw(json, "repairs", entry.Repairs);
+        WriteRaw(json, "steps", entry.Steps);
         if (entry.Cost is { } cost) json.WriteNumber("estimatedUsd", cost);
+    }
+
+    /// <summary>It was written as JSON; whatever else somebody put in its place is left out.</summary>
+    private static void WriteRaw(Utf8JsonWriter json, string name, string? value)
+    {
+        if (value is null || !IsJson(value)) return;
+        json.WritePropertyName(name);
+        json.WriteRawValue(value);
+    }
+
+    private static bool IsJson(string text)
+    {
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(text);
+            return document.RootElement.ValueKind == JsonValueKind.Array;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private static void WriteText(Utf8JsonWriter json, string name, string? value)

@@ -32,7 +32,10 @@ internal static class LedgerPruning
     public static int Prune(SqliteConnection connection, DateTimeOffset before)
     {
         long day = before.ToUnixTimeMilliseconds() / DayMilliseconds;
-        Delete(connection, "DELETE FROM days WHERE day < $day; DELETE FROM hours WHERE day < $day", day);
+        Delete(connection, """
+            DELETE FROM days WHERE day < $day; DELETE FROM hours WHERE day < $day;
+            DELETE FROM day_latencies WHERE day < $day; DELETE FROM hour_latencies WHERE day < $day
+            """, day);
         int gone = 0;
         int step;
         do

@@ -4,37 +4,12 @@ using QwenProxy.Core.Ledger;
 
 namespace QwenProxy.Ledger;
 
-/// <summary>Which requests are wanted.</summary>
-internal sealed record LedgerFilter
-{
-    public const int MaxLimit = 10_000;
-
-    public DateTimeOffset? Since { get; init; }
-
-    /// <summary>Only those that did not end complete.</summary>
-    public bool Failed { get; init; }
-
-    /// <summary>The model asked for or the one that answered.</summary>
-    public string? Model { get; init; }
-
-    public string? Client { get; init; }
-
-    public string? RequestId { get; init; }
-
-    /// <summary>The newest so many.</summary>
-    public int Limit { get; init; } = 50;
-
-    public bool Fits(LedgerEntry entry) =>
-        (Since is not { } since || entry.Time >= since) && (!Failed || entry.End != "complete") && (Model is null || entry.AskedModel == Model || entry.ServedModel == Model)
-        && (Client is null || entry.Client == Client) && (RequestId is null || entry.RequestId == RequestId);
-}
-
 /// <summary>What is asked of a ledger; of one that does not exist yet, nothing comes back.</summary>
 internal static class LedgerQueries
 {
     private const string Columns = """
         time, id, dialect, client, asked, served, account, input, output, cached, cache_written, reasoning,
-        attempts, resumes, status, ending, duration_ms, ttfb_ms, source, code, tried, cost_nano
+        attempts, resumes, status, ending, duration_ms, ttfb_ms, source, code, tried, cost_nano, fix, steps, repairs, repaired
         """;
 
     /// <summary>All rows since a moment, one by one, oldest first.</summary>
@@ -57,10 +32,16 @@ internal static class LedgerQueries
         using SqliteCommand query = connection.CreateCommand();
         List<string> conditions = ["time >= $since"];
         query.Parameters.AddWithValue("$since", filter.Since?.ToUnixTimeMilliseconds() ?? long.MinValue);
+        Add(filter.Until?.ToUnixTimeMilliseconds(), "time < $until", "$until");
         if (filter.Failed) conditions.Add("ending <> 'complete'");
-        AddText(filter.Model, "(asked = $model OR served = $model)", "$model");
-        AddText(filter.Client, "client = $client", "$client");
-        AddText(filter.RequestId, "id = $id", "$id");
+        if (filter.Repaired) conditions.Add("repaired > 0");
+        if (filter.Resumed) conditions.Add("resumes > 0");
+        Add(filter.Slow?.TotalMilliseconds, "COALESCE(ttfb_ms, duration_ms) >= $slow", "$slow");
+        Add(filter.Model, "(asked = $model OR served = $model)", "$model");
+        Add(filter.Account, "account = $account", "$account");
+        Add(filter.Client, "client = $client", "$client");
+        Add(filter.Dialect, "dialect = $dialect", "$dialect");
+        Add(filter.RequestId, "id = $id", "$id");
         query.Parameters.AddWithValue("$limit", filter.Limit);
         query.CommandText = $"SELECT {Columns} FROM requests WHERE {string.Join(" AND ", conditions)} ORDER BY time DESC LIMIT $limit";
         using SqliteDataReader row = query.ExecuteReader();
@@ -68,7 +49,7 @@ internal static class LedgerQueries
         while (row.Read()) found.Add(EntryOf(row));
         return found.DrainToImmutable();
 
-        void AddText(string? value, string condition, string name)
+        void Add(object? value, string condition, string name)
         {
             if (value is null) return;
             conditions.Add(condition);
@@ -89,15 +70,15 @@ internal static class LedgerQueries
         bool byHour = by.Contains("hour");
         bool byDay = by.Contains("day") && !byHour;
         string moment = byHour ? "hour" : byDay ? "day" : "0";
-        string keys = string.Join(", ", ((string[])["model", "account", "client"]).Select(k => by.Contains(k) ? k : "''"));
+        string keys = string.Join(", ", ((string[])["model", "account", "client", "dialect"]).Select(k => by.Contains(k) ? k : "''"));
         string hours = $"""
             SELECT * FROM hours WHERE hour >= $next AND day <= $lastDay
             UNION ALL SELECT * FROM ({LedgerSchema.SelectHours} WHERE time >= $since AND time < $next + 3600000 AND {LedgerSchema.Hour} < $next {LedgerSchema.GroupByHour})
             """;
         string days = byHour ? "" : "UNION ALL SELECT 0 AS hour, * FROM days WHERE day > $lastDay";
         query.CommandText = $"""
-            SELECT {moment}, {keys}, SUM(requests), SUM(failed), SUM(input), SUM(output), SUM(cached), SUM(cache_written), SUM(reasoning), SUM(cost_nano)
-            FROM ({hours} {days}) GROUP BY 1, 2, 3, 4
+            SELECT {moment}, {keys}, SUM(requests), SUM(failed), SUM(repaired), SUM(resumed), SUM(retried), SUM(input), SUM(output), SUM(cached), SUM(cache_written), SUM(reasoning), SUM(cost_nano)
+            FROM ({hours} {days}) GROUP BY 1, 2, 3, 4, 5
             """;
         long from = since?.ToUnixTimeMilliseconds() ?? 0;
         query.Parameters.AddWithValue("$since", from);
@@ -108,6 +89,28 @@ internal static class LedgerQueries
         while (row.Read()) yield return SumOf(row, byDay ? NoonOf(row.GetInt64(0), zone) : DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(0)));
     }
 
+    /// <summary>
+    /// How many answers lie in each step of <see cref="LatencyScale"/>, by whole hours or whole days of this machine's clock, the one of <paramref name="since"/> included.
+    /// </summary>
+    public static IEnumerable<LatencyCount> Latencies(string path, DateTimeOffset since, bool byDay, string? model, TimeZoneInfo zone)
+    {
+        if (!File.Exists(path)) yield break;
+        using SqliteConnection connection = LedgerFile.Open(path);
+        using SqliteCommand query = connection.CreateCommand();
+        string moment = byDay ? "day" : "hour";
+        string ofModel = model is null ? "" : "AND model = $model";
+        query.CommandText = $"SELECT {moment}, measure, step, SUM(count) FROM {moment}_latencies WHERE {moment} >= $from {ofModel} GROUP BY 1, 2, 3";
+        DateTime local = TimeZoneInfo.ConvertTime(since, zone).DateTime;
+        query.Parameters.AddWithValue("$from", byDay ? (long)(local.Date - DateTime.UnixEpoch).TotalDays : since.AddHours(-1).ToUnixTimeMilliseconds() + 1);
+        if (model is not null) query.Parameters.AddWithValue("$model", model);
+        using SqliteDataReader row = query.ExecuteReader();
+        while (row.Read())
+        {
+            DateTimeOffset time = byDay ? NoonOf(row.GetInt64(0), zone) : DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(0));
+            yield return new LatencyCount(time, row.GetString(1), row.GetInt64(2), row.GetInt64(3));
+        }
+    }
+
     private static DateTimeOffset NoonOf(long day, TimeZoneInfo zone)
     {
         DateTime noon = DateTime.UnixEpoch.AddDays(day).AddHours(12);
@@ -115,12 +118,13 @@ internal static class LedgerQueries
     }
 
     private static UsageSum SumOf(SqliteDataReader row, DateTimeOffset time) =>
-        new(time, row.GetString(1), row.GetString(2), row.GetString(3))
+        new(time, row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4))
         {
-            Requests = row.GetInt64(4),
-            Failed = row.GetInt64(5),
-            Tokens = new TokenCounts(row.GetInt64(6), row.GetInt64(7), row.GetInt64(8), row.GetInt64(9), row.GetInt64(10)),
-            Cost = LedgerSchema.Dollars(Whole(row, 11)),
+            Requests = row.GetInt64(5),
+            Failed = row.GetInt64(6),
+            Saved = new SavedAnswers(row.GetInt64(7), row.GetInt64(8), row.GetInt64(9)),
+            Tokens = new TokenCounts(row.GetInt64(10), row.GetInt64(11), row.GetInt64(12), row.GetInt64(13), row.GetInt64(14)),
+            Cost = LedgerSchema.Dollars(Whole(row, 15)),
         };
 
     private static LedgerEntry EntryOf(SqliteDataReader row) => new()
@@ -143,6 +147,10 @@ internal static class LedgerQueries
         Code = Text(row, 19),
         Tried = Text(row, 20),
         Cost = LedgerSchema.Dollars(Whole(row, 21)),
+        Fix = Text(row, 22),
+        Steps = Text(row, 23),
+        Repairs = Text(row, 24),
+        Repaired = row.GetInt32(25),
     };
 
     private static string? Text(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);

@@ -15,15 +15,16 @@ internal sealed class NewerLedgerException(string path, long version) : Exceptio
 /// </summary>
 internal static class LedgerSchema
 {
-    public const int Version = 1;
+    public const int Version = 2;
 
     /// <summary>
     /// What rows come to, by what goes before it in a list; a <c>WHERE</c> and a <c>GROUP BY</c> go behind it. Hours and days are those of the clock on the
     /// wall of the machine that wrote a row: an hour is the moment it began, a day is counted from 1970.
     /// </summary>
     public const string Counted = """
-        COALESCE(served, asked) AS model, COALESCE(account, '') AS account, COALESCE(client, '') AS client,
-            COUNT(*) AS requests, SUM(ending <> 'complete') AS failed, COALESCE(SUM(input), 0) AS input, COALESCE(SUM(output), 0) AS output,
+        COALESCE(served, asked) AS model, COALESCE(account, '') AS account, COALESCE(client, '') AS client, dialect,
+            COUNT(*) AS requests, SUM(ending <> 'complete') AS failed, SUM(ending = 'complete' AND repaired > 0) AS repaired,
+            SUM(ending = 'complete' AND resumes > 0) AS resumed, SUM(ending = 'complete' AND resumes = 0 AND tried IS NOT NULL) AS retried, COALESCE(SUM(input), 0) AS input, COALESCE(SUM(output), 0) AS output,
             COALESCE(SUM(cached), 0) AS cached, COALESCE(SUM(cache_written), 0) AS cache_written, COALESCE(SUM(reasoning), 0) AS reasoning, SUM(cost_nano) AS cost_nano
         FROM requests
         """;
@@ -32,14 +33,33 @@ internal static class LedgerSchema
     public const string Day = "(time + offset_minutes * 60000) / 86400000";
 
     public const string SelectHours = $"SELECT {Hour} AS hour, {Day} AS day, {Counted}";
-    public const string GroupByHour = "GROUP BY 1, 2, 3, 4, 5";
+    public const string GroupByHour = "GROUP BY 1, 2, 3, 4, 5, 6";
     public const string SelectDays = $"SELECT {Day} AS day, {Counted}";
-    public const string GroupByDay = "GROUP BY 1, 2, 3, 4";
+    public const string GroupByDay = "GROUP BY 1, 2, 3, 4, 5";
+
+    /// <summary>
+    /// How many answers that ended complete lie in each step of <see cref="LatencyScale"/>: milliseconds to their first byte and in all, and tokens per second
+    /// of those that streamed for long enough to tell.
+    /// </summary>
+    private const string Latencies = """
+        COALESCE(served, asked) AS model, measure,
+            step_of(CASE WHEN ending <> 'complete' THEN NULL WHEN measure = 'first' THEN ttfb_ms WHEN measure = 'whole' THEN duration_ms
+                WHEN output > 0 AND duration_ms - ttfb_ms >= 200 THEN output * 1000.0 / (duration_ms - ttfb_ms) END) AS step, COUNT(*) AS count
+        FROM requests CROSS JOIN (SELECT 'first' AS measure UNION ALL SELECT 'whole' UNION ALL SELECT 'speed')
+        """;
+
+    public const string SelectHourLatencies = $"SELECT {Hour} AS hour, {Day} AS day, {Latencies}";
+    public const string GroupByHourLatency = "GROUP BY 1, 2, 3, 4, 5 HAVING step IS NOT NULL";
+    public const string SelectDayLatencies = $"SELECT {Day} AS day, {Latencies}";
+    public const string GroupByDayLatency = "GROUP BY 1, 2, 3, 4 HAVING step IS NOT NULL";
 
     private const string SumColumns = """
-        model TEXT NOT NULL, account TEXT NOT NULL, client TEXT NOT NULL, requests INTEGER NOT NULL, failed INTEGER NOT NULL, input INTEGER NOT NULL,
-            output INTEGER NOT NULL, cached INTEGER NOT NULL, cache_written INTEGER NOT NULL, reasoning INTEGER NOT NULL, cost_nano INTEGER
+        model TEXT NOT NULL, account TEXT NOT NULL, client TEXT NOT NULL, dialect TEXT NOT NULL, requests INTEGER NOT NULL, failed INTEGER NOT NULL,
+            repaired INTEGER NOT NULL, resumed INTEGER NOT NULL, retried INTEGER NOT NULL, input INTEGER NOT NULL, output INTEGER NOT NULL,
+            cached INTEGER NOT NULL, cache_written INTEGER NOT NULL, reasoning INTEGER NOT NULL, cost_nano INTEGER
         """;
+
+    private const string LatencyColumns = "model TEXT NOT NULL, measure TEXT NOT NULL, step INTEGER NOT NULL, count INTEGER NOT NULL";
 
     /// <summary>The table as 0.1 made it, without a version of its own.</summary>
     private const string First = """
@@ -50,23 +70,48 @@ internal static class LedgerSchema
         CREATE INDEX IF NOT EXISTS requests_time ON requests (time);
         """;
 
-    /// <summary>Why requests failed, what they cost, and sums that a page can ask for every few seconds.</summary>
-    private const string ReasonsAndSums = $"""
+    /// <summary>Why requests failed and what they cost. The sums that came with it are made anew in the next step.</summary>
+    private const string Reasons = """
         ALTER TABLE requests ADD COLUMN source TEXT;
         ALTER TABLE requests ADD COLUMN code TEXT;
         ALTER TABLE requests ADD COLUMN tried TEXT;
         ALTER TABLE requests ADD COLUMN cost_nano INTEGER;
         ALTER TABLE requests ADD COLUMN offset_minutes INTEGER NOT NULL DEFAULT 0;
         CREATE INDEX requests_failed ON requests (time) WHERE ending <> 'complete';
-        CREATE TABLE hours (hour INTEGER NOT NULL, day INTEGER NOT NULL, {SumColumns}, PRIMARY KEY (hour, day, model, account, client)) WITHOUT ROWID;
-        CREATE TABLE days (day INTEGER NOT NULL, {SumColumns}, PRIMARY KEY (day, model, account, client)) WITHOUT ROWID;
         UPDATE requests SET offset_minutes = (CAST(strftime('%s', time / 1000, 'unixepoch', 'localtime') AS INTEGER) - time / 1000) / 60,
             cost_nano = price_nano(served, input, output, cached, cache_written);
-        INSERT INTO hours {SelectHours} {GroupByHour};
-        INSERT INTO days {SelectDays} {GroupByDay};
         """;
 
-    private static readonly string[] s_steps = [First + ReasonsAndSums];
+    /// <summary>What happened on a request's way, and sums that a page can ask for every few seconds.</summary>
+    private const string StepsAndSums = $"""
+        ALTER TABLE requests ADD COLUMN fix TEXT;
+        ALTER TABLE requests ADD COLUMN steps TEXT;
+        ALTER TABLE requests ADD COLUMN repairs TEXT;
+        ALTER TABLE requests ADD COLUMN repaired INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX requests_id ON requests (id);
+        CREATE INDEX requests_repaired ON requests (time) WHERE repaired > 0;
+        CREATE INDEX requests_resumed ON requests (time) WHERE resumes > 0;
+        DROP TABLE IF EXISTS hours;
+        DROP TABLE IF EXISTS days;
+        CREATE TABLE hours (hour INTEGER NOT NULL, day INTEGER NOT NULL, {SumColumns}, PRIMARY KEY (hour, day, model, account, client, dialect)) WITHOUT ROWID;
+        CREATE TABLE days (day INTEGER NOT NULL, {SumColumns}, PRIMARY KEY (day, model, account, client, dialect)) WITHOUT ROWID;
+        CREATE TABLE hour_latencies (hour INTEGER NOT NULL, day INTEGER NOT NULL, {LatencyColumns}, PRIMARY KEY (hour, day, model, measure, step)) WITHOUT ROWID;
+        CREATE TABLE day_latencies (day INTEGER NOT NULL, {LatencyColumns}, PRIMARY KEY (day, model, measure, step)) WITHOUT ROWID;
+        INSERT INTO hours {SelectHours} {GroupByHour};
+        INSERT INTO days {SelectDays} {GroupByDay};
+        INSERT INTO hour_latencies {SelectHourLatencies} {GroupByHourLatency};
+        INSERT INTO day_latencies {SelectDayLatencies} {GroupByDayLatency};
+        """;
+
+    private static readonly string[] s_steps = [First + Reasons, StepsAndSums];
+
+    /// <summary>What the statements here count by and SQLite does not know.</summary>
+    public static void DefineFunctions(SqliteConnection connection)
+    {
+        connection.CreateFunction("step_of", (double? value) => value is { } known ? LatencyScale.StepOf(known) : (long?)null, isDeterministic: true);
+        connection.CreateFunction("price_nano", (string? model, long? input, long? output, long? cached, long? written) =>
+            Nano(UsageTable.CostOf(model, input is null ? null : new TokenCounts(input.Value, output ?? 0, cached ?? 0, written ?? 0))), isDeterministic: true);
+    }
 
     /// <summary>Brings the file to <see cref="Version"/>; throws <see cref="NewerLedgerException"/> when it is beyond.</summary>
     public static void BringForward(SqliteConnection connection)
@@ -74,8 +119,6 @@ internal static class LedgerSchema
         if (Check(connection) == Version) return;
         // Nothing stands in a new file yet, and this must be its first word.
         Execute(connection, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL");
-        connection.CreateFunction("price_nano", (string? model, long? input, long? output, long? cached, long? written) =>
-            Nano(UsageTable.CostOf(model, input is null ? null : new TokenCounts(input.Value, output ?? 0, cached ?? 0, written ?? 0))), isDeterministic: true);
         using SqliteTransaction transaction = connection.BeginTransaction();
         // Another process may have done it while this one waited for the lock.
         for (long version = Check(connection); version < Version; version++) Execute(connection, s_steps[version], transaction);

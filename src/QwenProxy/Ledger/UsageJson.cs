@@ -33,6 +33,9 @@ internal static class UsageJson
     {
         json.WriteNumber("requests", line.Requests);
         json.WriteNumber("failed", line.Failed);
+        json.WriteNumber("repaired", line.Saved.Repaired);
+        json.WriteNumber("resumed", line.Saved.Resumed);
+        json.WriteNumber("retried", line.Saved.Retried);
         json.WriteNumber("inputTokens", line.Tokens.Input);
         json.WriteNumber("cachedTokens", line.Tokens.Cached);
         json.WriteNumber("cacheWrittenTokens", line.Tokens.CacheWritten);

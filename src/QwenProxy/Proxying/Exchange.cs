@@ -4,6 +4,7 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Clients;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Ledger;
 using QwenProxy.Core.Repair;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Observability;
@@ -24,6 +25,7 @@ internal sealed class Exchange : IDisposable
     private readonly ITimer _lifetime;
     private readonly CancellationToken _clientGone;
     private readonly CancellationToken _drained;
+    private readonly List<RequestStep> _steps = new(1);
     private List<FailedAttempt> _failures = s_none;
     private TimeSpan _limit;
     private bool _limitReached;
@@ -106,6 +108,9 @@ internal sealed class Exchange : IDisposable
     /// <summary>What each attempt that failed has failed by, in their order, resumes included.</summary>
     public IReadOnlyList<FailedAttempt> Failures => _failures;
 
+    /// <summary>What happened on the way: waits, attempts, breaks, resumes. Read at Settle, when nothing is added any more.</summary>
+    public IReadOnlyList<RequestStep> Steps => _steps;
+
     public int Attempts { get; set; }
 
     public int Resumes { get; set; }
@@ -160,6 +165,14 @@ internal sealed class Exchange : IDisposable
     {
         if (ReferenceEquals(_failures, s_none)) _failures = [];
         _failures.Add(failure);
+    }
+
+    /// <summary>Something that has just ended is noted. Two attempts may run side by side.</summary>
+    /// <param name="began">Its timestamp.</param>
+    public void NoteStep(StepKind kind, long began, string account = "", string model = "", ProxyError? error = null, string said = "")
+    {
+        RequestStep step = new(kind, Time.GetElapsedTime(StartedAt, began), Time.GetElapsedTime(began), account, PrintableText.Of(model), error?.Status ?? 0, error is null ? said : ErrorSummary.Snake(error.Kind));
+        lock (_steps) _steps.Add(step);
     }
 
     public void Dispose()

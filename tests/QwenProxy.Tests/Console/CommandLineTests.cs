@@ -113,7 +113,7 @@ public sealed class CommandLineTests
     [InlineData("setup aider --undo --print", "--undo and --print do not go together")]
     [InlineData("setup", "setup")]
     [InlineData("replay", "replay")]
-    [InlineData("usage --by model,moon", "--by has \"moon\"; it must be some of model, account, client, day")]
+    [InlineData("usage --by model,moon", "--by has \"moon\"; it must be some of model, account, client, dialect, day, hour")]
     [InlineData("login a/b", "NAME is \"a/b\"")]
     public async Task BadLine_IsToldOnStderrAndExits64(string line, string expected)
     {

@@ -180,7 +180,7 @@ public sealed class AdminReportTests
 
     [Theory]
     [InlineData("since=yesterday", "since must be a date")]
-    [InlineData("by=colour", "by must be some of model, account, client, day, hour")]
+    [InlineData("by=colour", "by must be some of model, account, client, dialect, day, hour")]
     [InlineData("by=", "by must be some of")]
     public async Task Usage_AskedForInOtherWords_Is400(string query, string message)
     {

@@ -33,10 +33,10 @@ public sealed class LedgerCommandTests : IDisposable
         string[] lines = _out.ToString().Split("\r\n");
         Assert.Equal(4, lines.Length);
         Assert.StartsWith("time,requestId,dialect,status,end,source,code,tried,model,", lines[0], StringComparison.Ordinal);
-        Assert.EndsWith(",estimatedUsd", lines[0], StringComparison.Ordinal);
+        Assert.EndsWith(",estimatedUsd,repaired,fix", lines[0], StringComparison.Ordinal);
         Assert.Contains(",req_1,openai.chat,200,complete,,,,\"a,\"\"b\"\"\",", lines[1], StringComparison.Ordinal);
-        Assert.EndsWith(",3,0,0,4,0,0.000002", lines[1], StringComparison.Ordinal);
-        Assert.EndsWith(",,,,,,", lines[2], StringComparison.Ordinal);
+        Assert.EndsWith(",3,0,0,4,0,0.000002,0,", lines[1], StringComparison.Ordinal);
+        Assert.EndsWith(",,,,,,0,", lines[2], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -106,7 +106,7 @@ public sealed class LedgerSchemaTests : IDisposable
             Assert.Equal(0, Differences(connection));
         }
 
-        string[][] ways = [[], ["model"], ["client", "day"], ["day"], ["hour"], ["day", "hour"], ["account", "model"]];
+        string[][] ways = [[], ["model"], ["client", "day"], ["day"], ["hour"], ["day", "hour"], ["account", "model"], ["dialect", "day"]];
         foreach (DateTimeOffset? since in Enumerable.Range(0, 12).Select(i => i == 0 ? (DateTimeOffset?)null : s_start.AddMilliseconds(random.Next(4 * 24 * 3600 * 1000))))
         {
             foreach (string[] by in ways)
@@ -118,6 +118,77 @@ public sealed class LedgerSchemaTests : IDisposable
                 Assert.Equal(Lines(exact), Lines(kept));
             }
         }
+    }
+
+    /// <summary>A file of the schema before this one has its sums by fewer keys; they are made anew from the rows.</summary>
+    [Fact]
+    public void FileOfSchema1_KeepsItsRowsAndGetsTheNewSums()
+    {
+        Run(Release01 + """
+            ALTER TABLE requests ADD COLUMN source TEXT; ALTER TABLE requests ADD COLUMN code TEXT; ALTER TABLE requests ADD COLUMN tried TEXT;
+            ALTER TABLE requests ADD COLUMN cost_nano INTEGER; ALTER TABLE requests ADD COLUMN offset_minutes INTEGER NOT NULL DEFAULT 0;
+            CREATE INDEX requests_failed ON requests (time) WHERE ending <> 'complete';
+            CREATE TABLE hours (hour INTEGER NOT NULL, day INTEGER NOT NULL, model TEXT NOT NULL, account TEXT NOT NULL, client TEXT NOT NULL, requests INTEGER NOT NULL,
+                PRIMARY KEY (hour, day, model, account, client)) WITHOUT ROWID;
+            CREATE TABLE days (day INTEGER NOT NULL, model TEXT NOT NULL, account TEXT NOT NULL, client TEXT NOT NULL, requests INTEGER NOT NULL,
+                PRIMARY KEY (day, model, account, client)) WITHOUT ROWID;
+            UPDATE requests SET cost_nano = 77 WHERE id = 'req_c';
+            PRAGMA user_version = 1;
+            """);
+        using SqliteConnection connection = LedgerFile.Open(FilePath);
+        Assert.Equal(0, Differences(connection));
+        // Costs are those of the day of the request: they are not counted again.
+        Assert.Equal([null, null, 0.000000077m], LedgerQueries.Read(FilePath, null).Select(r => r.Cost));
+        Assert.Equal(["anthropic.messages 1", "openai.chat 2"], LedgerQueries.Sums(FilePath, null, ["dialect"], TimeZoneInfo.Utc).Select(s => $"{s.Dialect} {s.Requests}").Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Latencies_AreThoseOfTheRows()
+    {
+        Random random = new(5);
+        LedgerEntry[] all = [.. Enumerable.Range(0, 2000).Select(_ => RandomEntry(random) with { ServedModel = "m", End = "complete" })];
+        using (SqliteConnection connection = LedgerFile.OpenForWriting(FilePath)) LedgerFile.Write(connection, all, TimeZoneInfo.Utc);
+        foreach (bool byDay in new[] { true, false })
+        {
+            DateTimeOffset since = s_start.AddDays(2).AddMinutes(90);
+            DateTimeOffset from = byDay ? s_start.AddDays(2) : s_start.AddDays(2).AddHours(1);
+            double[] exact = [.. all.Where(e => e.Time >= from && e.FirstByte is not null).Select(e => e.FirstByte!.Value.TotalMilliseconds).Order()];
+            Dictionary<long, long> steps = LedgerQueries.Latencies(FilePath, since, byDay, "m", TimeZoneInfo.Utc).Where(l => l.Measure == "first").GroupBy(l => l.Step).ToDictionary(g => g.Key, g => g.Sum(l => l.Count));
+            Assert.Equal(exact.Length, steps.Values.Sum());
+            foreach (int percent in new[] { 50, 95, 99 })
+            {
+                double known = exact[(int)Math.Ceiling(exact.Length * percent / 100.0) - 1];
+                Assert.InRange(LatencyScale.Percentile(steps, percent)!.Value, known * 0.9, known * 1.1);
+            }
+
+            Assert.Empty(LedgerQueries.Latencies(FilePath, since, byDay, "another", TimeZoneInfo.Utc));
+        }
+    }
+
+    /// <summary>A page asks for these again and again: no way through all rows, and nothing sorted, for any of them.</summary>
+    [Theory]
+    [InlineData("requests_time", "time >= 5")]
+    [InlineData("requests_time", "time >= 5 AND client = 'a'")]
+    [InlineData("requests_failed", "time >= 5 AND ending <> 'complete'")]
+    [InlineData("requests_repaired", "time >= 5 AND repaired > 0")]
+    [InlineData("requests_resumed", "time >= 5 AND resumes > 0")]
+    [InlineData("requests_id", "time >= 5 AND id = 'req_1'")]
+    public void Lists_AreReadByAnIndexInItsOrder(string index, string condition)
+    {
+        using SqliteConnection connection = LedgerFile.OpenForWriting(FilePath);
+        string[] plan = Plan(connection, $"SELECT id FROM requests WHERE {condition} ORDER BY time DESC LIMIT 50");
+        Assert.Contains(plan, p => p.Contains($"USING INDEX {index} ", StringComparison.Ordinal));
+        if (index != "requests_id") Assert.DoesNotContain(plan, p => p.Contains("TEMP B-TREE", StringComparison.Ordinal));
+    }
+
+    private static string[] Plan(SqliteConnection connection, string sql)
+    {
+        using SqliteCommand command = connection.CreateCommand();
+        command.CommandText = "EXPLAIN QUERY PLAN " + sql;
+        using SqliteDataReader row = command.ExecuteReader();
+        List<string> plan = [];
+        while (row.Read()) plan.Add(row.GetString(3));
+        return [.. plan];
     }
 
     /// <summary>In the night of the change one wall-clock hour comes twice, and a moment between the two splits them.</summary>
@@ -158,10 +229,14 @@ public sealed class LedgerSchemaTests : IDisposable
             + (SELECT COUNT(*) FROM ({LedgerSchema.SelectHours} {LedgerSchema.GroupByHour} EXCEPT SELECT * FROM hours))
             + (SELECT COUNT(*) FROM (SELECT * FROM days EXCEPT {LedgerSchema.SelectDays} {LedgerSchema.GroupByDay}))
             + (SELECT COUNT(*) FROM ({LedgerSchema.SelectDays} {LedgerSchema.GroupByDay} EXCEPT SELECT * FROM days))
+            + (SELECT COUNT(*) FROM (SELECT * FROM hour_latencies EXCEPT {LedgerSchema.SelectHourLatencies} {LedgerSchema.GroupByHourLatency}))
+            + (SELECT COUNT(*) FROM ({LedgerSchema.SelectHourLatencies} {LedgerSchema.GroupByHourLatency} EXCEPT SELECT * FROM hour_latencies))
+            + (SELECT COUNT(*) FROM (SELECT * FROM day_latencies EXCEPT {LedgerSchema.SelectDayLatencies} {LedgerSchema.GroupByDayLatency}))
+            + (SELECT COUNT(*) FROM ({LedgerSchema.SelectDayLatencies} {LedgerSchema.GroupByDayLatency} EXCEPT SELECT * FROM day_latencies))
         """);
 
     private static IEnumerable<string> Lines(UsageTable table) =>
-        table.Lines.Append(table.Total).Select(l => $"{string.Join('|', l.Keys)} {l.Requests} {l.Failed} {l.Tokens} {l.Cost:0.#########}");
+        table.Lines.Append(table.Total).Select(l => $"{string.Join('|', l.Keys)} {l.Requests} {l.Failed} {l.Saved} {l.Tokens} {l.Cost:0.#########}");
 
     private static LedgerEntry Entry(string id, long time) =>
         new() { Time = DateTimeOffset.FromUnixTimeMilliseconds(time), RequestId = id, Dialect = "openai.chat", AskedModel = "m", End = "complete" };
@@ -177,6 +252,12 @@ public sealed class LedgerSchemaTests : IDisposable
             Tokens = random.Next(3) == 0 ? null : new TokenCounts(random.Next(1000), random.Next(1000), random.Next(9), random.Next(9), random.Next(9)),
             Cost = random.Next(2) == 0 ? null : random.Next(1_000_000) / 1_000_000_000m,
             End = random.Next(4) == 0 ? "cut" : "complete",
+            Dialect = random.Next(2) == 0 ? "openai.chat" : "anthropic.messages",
+            Duration = TimeSpan.FromMilliseconds(random.Next(1, 5000)),
+            FirstByte = random.Next(3) == 0 ? null : TimeSpan.FromMilliseconds(random.Next(1, 900)),
+            Repaired = random.Next(3),
+            Resumes = random.Next(2),
+            Tried = random.Next(2) == 0 ? null : "a 500 server_error",
         };
     }
 

@@ -85,6 +85,10 @@ public sealed class LedgerTests : IDisposable
             Code = "some_code",
             Tried = "plan 401 invalid_key",
             Cost = 0.000000123m,
+            Fix = "Add an account.",
+            Steps = """[{"step":"attempt","atMs":1}]""",
+            Repairs = """[{"stage":"stutter"}]""",
+            Repaired = 3,
             Duration = TimeSpan.FromMilliseconds(12.5),
             FirstByte = TimeSpan.FromMilliseconds(2.25),
         };

@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
+using QwenProxy.Core.Ledger;
 using QwenProxy.Core.Repair;
 using QwenProxy.Core.Resume;
 using QwenProxy.Observability;
@@ -49,6 +50,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
                 }
 
                 fault = exchange.Secrets.Hide(fault);
+                exchange.NoteStep(StepKind.Break, exchange.Time.GetTimestamp(), upstream.Target.Account.Name, upstream.Target.Ask.Model, fault);
                 route.Failed(fault);
                 if (_draft.IsCommitted)
                 {
@@ -86,6 +88,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         if (verifier is not null)
         {
             exchange.Resumes++;
+            exchange.NoteStep(StepKind.Resume, exchange.Time.GetTimestamp(), upstream.Target.Account.Name, upstream.Target.Ask.Model);
             draft.Answer.Continue(_resume.FirstId);
             exchange.Output.Write(": resumed\n\n"u8);
         }

@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Diagnostics;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Errors;
+using QwenProxy.Core.Ledger;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Observability;
 using QwenProxy.Upstreams;
@@ -26,7 +28,10 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
             if (step is NextStep.GiveUp end) return end.Error;
             if (step is NextStep.AwaitSlot full)
             {
-                if (await WithKeepAliveAsync(route.WaitForSlotAsync(full)) is { } refused) return refused;
+                long queued = exchange.Time.GetTimestamp();
+                ProxyError? refused = await WithKeepAliveAsync(route.WaitForSlotAsync(full));
+                exchange.NoteStep(StepKind.Queue, queued, error: refused);
+                if (refused is not null) return refused;
                 continue;
             }
 
@@ -34,7 +39,9 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
             if (ask.Delay > TimeSpan.Zero)
             {
                 RequestLog.Wait(exchange.Instruments.Logger, exchange.RequestId, Math.Round(ask.Delay.TotalSeconds, 2), route.LastFailure);
+                long paused = exchange.Time.GetTimestamp();
                 await WithKeepAliveAsync(DelayAsync(ask.Delay));
+                exchange.NoteStep(StepKind.Pause, paused, ask.Account);
             }
 
             // 4 Lease. When another request took a half-open breaker's one probe first, or heard a time named, the next step is decided anew.
@@ -98,9 +105,21 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
         exchange.ServedModel = ask.Model;
         exchange.IsOnFallback = route.IsFallback(ask.Model);
 
+        long began = exchange.Time.GetTimestamp();
         using Activity? span = RequestTracing.BeginAttempt(account, ask.Model, number);
-        AttemptOutcome<T> outcome = authorization.Error is { } refused ? refused : await SendAsync(account, ask, authorization, send, cancellationToken);
+        AttemptOutcome<T> outcome;
+        try
+        {
+            outcome = authorization.Error is { } refused ? refused : await SendAsync(account, ask, authorization, send, cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            exchange.NoteStep(StepKind.Attempt, began, account.Name, ask.Model, said: "withdrawn");
+            throw;
+        }
+
         RequestTracing.EndAttempt(span, outcome.Error);
+        exchange.NoteStep(StepKind.Attempt, began, account.Name, ask.Model, outcome.Error);
         string said = outcome.Error is { } error ? $"{error.Kind} {error.Status}" : "answers";
         RequestLog.Attempt(exchange.Instruments.Logger, exchange.RequestId, number, account.Name, ask.Model, said);
         exchange.Instruments.Metrics.AttemptEnded(account.Name, outcome.Error?.Kind.ToString() ?? "ok");

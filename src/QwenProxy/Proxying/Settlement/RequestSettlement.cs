@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Core.Clients;
@@ -25,7 +26,8 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
     public void Settle(Exchange exchange, string dialect)
     {
         Book(exchange);
-        LedgerEntry entry = EntryOf(exchange, dialect);
+        ImmutableArray<RepairCount> repairs = RepairCount.Of(exchange.Repairs);
+        LedgerEntry entry = EntryOf(exchange, dialect, repairs);
         string model = exchange.ServedModel ?? (exchange.Account is null ? "" : exchange.AskedModel);
         instruments.Metrics.RequestEnded(dialect, model, entry.Status, entry.End, entry.Duration, entry.FirstByte);
         instruments.Metrics.Repaired(exchange.Repairs);
@@ -33,7 +35,7 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         RequestTracing.EndRequest(exchange.Span, entry);
         ledger?.Add(entry);
         LogRepairs(instruments.Logger, exchange);
-        SettledRequest settled = SettledOf(exchange, entry);
+        SettledRequest settled = SettledOf(exchange, entry, repairs);
         book.End(exchange, settled);
         RequestLog.Request(instruments.Logger, settled);
         if (entry is { Tried: { } tried, End: not "complete" }) RequestLog.Tried(instruments.Logger, exchange.RequestId, tried);
@@ -48,7 +50,7 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         admission.Settle(taken, exchange.Time.GetLocalNow());
     }
 
-    private static LedgerEntry EntryOf(Exchange exchange, string dialect)
+    private static LedgerEntry EntryOf(Exchange exchange, string dialect, ImmutableArray<RepairCount> repairs)
     {
         HttpResponse response = exchange.Http.Response;
         ProxyError? error = exchange.Error;
@@ -71,12 +73,16 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
             Source = error?.Source.ToString().ToLowerInvariant(),
             Code = error?.Code is { } code ? PrintableText.Of(code) : null,
             Tried = ErrorSummary.InShort(exchange.Failures),
+            Fix = error?.Fix is { } fix ? PrintableText.Of(fix, MaxReasonLength) : null,
+            Steps = RequestStep.Write(exchange.Steps),
+            Repairs = RepairCount.Write(repairs),
+            Repaired = repairs.Sum(r => r.Action == RepairAction.Passed ? 0 : r.Count),
             Duration = exchange.Time.GetElapsedTime(exchange.StartedAt),
             FirstByte = exchange.FirstByteAt == 0 ? null : exchange.Time.GetElapsedTime(exchange.StartedAt, exchange.FirstByteAt),
         };
     }
 
-    private static SettledRequest SettledOf(Exchange exchange, LedgerEntry entry)
+    private static SettledRequest SettledOf(Exchange exchange, LedgerEntry entry, ImmutableArray<RepairCount> repairs)
     {
         HttpContext http = exchange.Http;
         string address = http.Connection.RemoteIpAddress?.ToString() ?? "-";
@@ -84,11 +90,10 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         {
             Native = exchange.IsNative,
             Reason = exchange.Error is { } error ? PrintableText.Of(error.Message, MaxReasonLength) : null,
-            Fix = exchange.Error?.Fix,
             RequestBytes = exchange.Body.Length,
             ResponseBytes = exchange.Output.Written,
             UpstreamBytes = exchange.UpstreamBytes,
-            Repairs = exchange.Repairs.Counts.Count == 0 ? [] : [.. exchange.Repairs.Counts.Where(c => RepairReport.Matters(c.Key.Action)).Select(c => new RepairCount(c.Key.Stage, c.Key.Rule, c.Key.Action, c.Value))],
+            Repairs = repairs,
         };
     }
 
