@@ -28,9 +28,9 @@ public sealed class CostTests : IDisposable
         long folded = await PerRequestAsync(rig, CostRig.Request(stream: false, 800), stream, "}"u8.ToArray());
         long passed = await PerRequestAsync(rig, CostRig.Request(stream: false, 800), json, "}"u8.ToArray());
         TestContext.Current.TestOutputHelper?.WriteLine($"streamed {streamed} B, folded {folded} B, passed {passed} B");
-        Assert.InRange(streamed, 1, 40_000);
-        Assert.InRange(folded, 1, 40_000);
-        Assert.InRange(passed, 1, 40_000);
+        Assert.InRange(streamed, 1, 26_000);
+        Assert.InRange(folded, 1, 27_000);
+        Assert.InRange(passed, 1, 29_000);
     }
 
     [Fact]
@@ -52,9 +52,10 @@ public sealed class CostTests : IDisposable
         long? calls = await rig.SystemCallsAsync(_home, () => Pass(events));
         double bytes = (allocatedAfter - allocated) / (double)events, items = (workItemsAfter - workItems) / (double)events;
         TestContext.Current.TestOutputHelper?.WriteLine($"{bytes:0.0} B, {items:0.000} work items, {calls / (double)events:0.00} system calls");
-        Assert.InRange(bytes, 0, 200);
+        // Two state machines of HttpClient's chunked reader; of the proxy's own there is nothing.
+        Assert.InRange(bytes, 0, 350);
         Assert.InRange(items, 0, 0.05);
-        if (calls is { } counted) Assert.InRange(counted / (double)events, 1, 5);
+        if (calls is { } counted) Assert.InRange(counted / (double)events, 1, 4.6);
 
         void Pass(int count)
         {
@@ -82,7 +83,7 @@ public sealed class CostTests : IDisposable
             long after = await SettledAsync();
             double each = (after - before) / 1024.0 / streams;
             TestContext.Current.TestOutputHelper?.WriteLine($"{each:0.0} KiB");
-            Assert.InRange(each, 1, 45);
+            Assert.InRange(each, 1, 64);
         }
         finally
         {
