@@ -52,6 +52,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Instruments.Metrics.Watch("qwen_proxy.quota.reset", "s", "Seconds until what is used becomes less: the window's end, or when the oldest use leaves one that slides.",
             () => QuotaNumbers(q => (decimal?)(q.Resets - Instruments.Time.GetUtcNow())?.TotalSeconds));
         Instruments.Metrics.Watch("qwen_proxy.configuration.refused", "{fault}", "Faults of the last edit of the configuration, which is not in force; 0 when it is.", () => [new Measurement<long>(_configuration.Refused.Length)]);
+        Instruments.Metrics.Watch("qwen_proxy.process.allocated", "By", "Bytes that the program has allocated so far.", () => [new Measurement<long>(GC.GetTotalAllocatedBytes())]);
+        Instruments.Metrics.Watch("qwen_proxy.process.work_items", "{work_item}", "Work items that its thread pool has done so far.", () => [new Measurement<long>(ThreadPool.CompletedWorkItemCount)]);
         // Without a data folder (tests, the demo) nothing is read or written.
         if (snapshot.Storage.DataFolder.Length > 0)
         {

@@ -43,7 +43,8 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
         RoutePlan plan = model.Length > 0 ? table.Resolve(model) : AnyModel(table);
         // What stands in for a model must be allowed as well as the model.
         if (exchange.Client is { Limits: { Models.IsEmpty: false } limits }) plan = plan with { Models = [.. plan.Models.Where((m, i) => i == 0 || limits.Allows(m.Model, m.Model))] };
-        ulong? affinity = table.Accounts.Length > 1 ? AffinityKey.From(name => Header(exchange, name), messages) : null;
+        // Where there is no choice there is nothing to keep a conversation at.
+        ulong? affinity = plan.Models.Any(m => m.Accounts.Length > 1) ? AffinityKey.From(name => Header(exchange, name), messages) : null;
         RetrySnapshot retry = exchange.Snapshot.Retry;
         AttemptPolicy policy = new(new AttemptLimits(retry.MaxAttempts, TimeSpan.FromSeconds(retry.MaxWaitSeconds)), random);
         return new RouteSession(exchange, Pool, policy, plan, affinity, FirstTokenRule.EstimateTokens(body.Length));
