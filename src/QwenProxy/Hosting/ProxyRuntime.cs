@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
@@ -32,20 +31,17 @@ internal sealed class ProxyRuntime : IAsyncDisposable
 
     public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random, UpstreamTransport? transport = null)
     {
-        _configuration = new CurrentConfiguration(snapshot);
+        _configuration = new CurrentConfiguration(snapshot, time.GetUtcNow());
         LoggerFactory = loggers;
         Instruments = new Instruments(time, loggers.CreateLogger("QwenProxy"), new ProxyMetrics(), new IdSource(random));
         if (snapshot.Storage.Database is { } address) Database = new FleetDatabase(address, time, Instruments.Logger);
-        AccountAuthorizer authorizer = new(time, random, Instruments.Logger);
+        AccountAuthorizer authorizer = new(time, random, Instruments.Logger) { Refreshed = Instruments.Metrics.Refreshed };
         authorizer.Apply(snapshot);
         Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints(time), new RefusedSwitches(), new OutputLimits());
         Models = new ModelDirectory(Upstreams.Transport, authorizer, time, loggers.CreateLogger<ModelDirectory>());
         Router = new Router(snapshot, time, random);
         States = new AccountStates(Router, authorizer, time);
-        Instruments.Metrics.Watch("qwen_proxy.breakers.open", "{breaker}", "Breakers that are not closed, by account.", CountOpenBreakers);
-        Instruments.Metrics.Watch("qwen_proxy.accounts.ready", "{account}", "1 for an account that is ready, 0 for one that is held back from all its models.",
-            () => States.All().Select(s => new Measurement<long>(s.Value.IsReady ? 1 : 0, new KeyValuePair<string, object?>("account", s.Key.Name))));
-        Instruments.Metrics.Watch("qwen_proxy.configuration.refused", "{fault}", "Faults of the last edit of the configuration, which is not in force; 0 when it is.", () => [new Measurement<long>(_configuration.Refused.Length)]);
+        new Gauges(Instruments.Metrics, _configuration, Router, States, time).Watch();
         // Without a data folder (tests, the demo) nothing is read or written.
         if (snapshot.Storage.DataFolder.Length > 0)
         {
@@ -115,6 +111,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Upstreams.RefusedSwitches.Forget();
         Upstreams.OutputLimits.Forget();
         _configuration.Refused = [];
+        _configuration.LoadedAt = Instruments.Time.GetUtcNow();
+        Instruments.Metrics.ConfigurationReloaded(applied: true);
         Swap(snapshot);
     }
 
@@ -131,7 +129,11 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     }
 
     /// <summary>An edit of the configuration was refused; what is in force stays.</summary>
-    public void Refuse(ImmutableArray<string> faults) => _configuration.Refused = faults;
+    public void Refuse(ImmutableArray<string> faults)
+    {
+        _configuration.Refused = faults;
+        Instruments.Metrics.ConfigurationReloaded(applied: false);
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -166,9 +168,6 @@ internal sealed class ProxyRuntime : IAsyncDisposable
             Responses = new ResponsesClient(Instruments.Ids, Instruments.Time),
         };
     }
-
-    private IEnumerable<Measurement<long>> CountOpenBreakers() => Router.Pool.Export(Instruments.Time.GetUtcNow()).Breakers.Where(b => b.State != BreakerState.Closed)
-        .GroupBy(b => b.Account).Select(g => new Measurement<long>(g.Count(), new KeyValuePair<string, object?>("account", g.Key)));
 
     private StateStore LoadState(string folder)
     {

@@ -42,6 +42,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
             {
                 _draft.Begin(upstream, exchange);
                 ProxyError? fault = await PumpAsync(upstream, _draft);
+                upstream.Attempt?.End(fault);
                 if (fault is null)
                 {
                     route.Succeeded();
@@ -97,6 +98,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         StreamFrames frames = new(exchange, upstream, repair, draft.Answer, draft.Words) { TakesAnything = _spare is not null };
         ProxyError? fault = await new StreamPump(exchange, upstream, frames, draft.Answer).RunAsync();
         repair.Learn();
+        upstream.Attempt?.Uses(TokenCounts.Read(exchange.Usage.Span));
         _resume.EndStream(fault);
         return fault;
     }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Core.Errors;
+using QwenProxy.Observability;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Upstreams;
 using QwenProxy.Wire;
@@ -34,6 +35,7 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         using (answer)
         {
             ProxyError? fault = await CopyAsync(exchange, answer);
+            answer.Attempt?.End(fault);
             if (fault is null) route.Succeeded();
             else route.Failed(fault);
             return fault;
@@ -147,16 +149,21 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         }
     }
 
-    private sealed class ForwardedAnswer(HttpResponseMessage response, CancellationTokenSource cancel) : IDisposable
+    private sealed class ForwardedAnswer(HttpResponseMessage response, CancellationTokenSource cancel) : IAttemptAnswer
     {
         public HttpResponseMessage Response => response;
 
         public CancellationTokenSource Cancel => cancel;
 
+        public bool IsStream => false;
+
+        public AttemptTelemetry? Attempt { get; set; }
+
         public void Dispose()
         {
             UpstreamTransport.Release(response);
             cancel.Dispose();
+            Attempt?.Dispose();
         }
     }
 }
