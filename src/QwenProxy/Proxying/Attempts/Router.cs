@@ -110,6 +110,9 @@ internal sealed class RouteSession(
         _history = _history.ForResume(broken.Account.Name, broken.Ask.Model, fault);
     }
 
+    /// <summary>What is asked for is the rest of an answer that broke.</summary>
+    public bool IsResuming => _narrow is not null;
+
     /// <summary>This is not the model the client's name stands for, but one that stands in for it.</summary>
     public bool IsFallback(string model) => model != plan.Model;
 
