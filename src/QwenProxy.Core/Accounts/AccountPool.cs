@@ -137,18 +137,18 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
         lock (_gate) _slots.Free(account);
     }
 
-    /// <summary>Switches an account off until <see cref="Reset"/>.</summary>
-    public void Isolate(string account)
+    /// <summary>Switches an account off, or on again, which <see cref="Reset"/> does too.</summary>
+    public void Isolate(string account, bool isolated = true)
     {
-        lock (_gate) _isolated.Add(account);
+        lock (_gate) _ = isolated ? _isolated.Add(account) : _isolated.Remove(account);
     }
 
-    /// <summary>Forgets everything held against an account: by command, or because its credentials were mended.</summary>
-    public void Reset(string account)
+    /// <summary>Forgets everything held against an account: by command, or because it was seen to serve, which leaves one that is switched off as it is.</summary>
+    public void Reset(string account, bool keepIsolated = false)
     {
         lock (_gate)
         {
-            _isolated.Remove(account);
+            if (!keepIsolated) _isolated.Remove(account);
             _cooldowns.Clear(account);
             _slots.Forget(account);
             foreach (((string name, _), CircuitBreaker breaker) in _breakers)

@@ -3,7 +3,7 @@ using QwenProxy.Configuration;
 using QwenProxy.Core.Clients;
 using QwenProxy.Credentials;
 
-namespace QwenProxy.Console;
+namespace QwenProxy.Clients;
 
 /// <summary>Changes the file of client keys: one command at a time, the whole file in one step, readable by its owner only.</summary>
 internal sealed class KeyStore(string dataFolder, TimeProvider time)
