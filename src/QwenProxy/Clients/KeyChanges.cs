@@ -13,6 +13,9 @@ internal sealed record KeyChange(StoredKey? Stored, string? Key = null, string? 
     /// <summary>There is no such key to change.</summary>
     public bool IsNotThere { get; init; }
 
+    /// <summary>Before it, none was asked for.</summary>
+    public bool IsFirst { get; init; }
+
     /// <summary>When the key before this one ends; null when it has ended.</summary>
     public DateTimeOffset? OldUntil { get; init; }
 }
@@ -27,7 +30,7 @@ internal sealed class KeyChanges(TimeProvider time)
         if (snapshot.Clients.Any(c => c.Name == name)) return new KeyChange(null, Refusal: $"The configuration already has a client named {name}; choose another name.");
         if (ring.Named(name)?.IsValid(now) == true) return new KeyChange(null, Refusal: $"There is a key for {name} already. `qwen-proxy keys rotate {name}` gives it a new one.");
         (string key, KeyHash kept) = KeyHash.Create(RandomNumberGenerator.Fill);
-        return new KeyChange(new StoredKey(name, now, limits, [kept]), key);
+        return new KeyChange(new StoredKey(name, now, limits, [kept]), key) { IsFirst = ring.Keys.IsEmpty && snapshot.Clients.IsEmpty };
     }, stop);
 
     /// <param name="grace">How long the old key goes on working.</param>
@@ -50,7 +53,7 @@ internal sealed class KeyChanges(TimeProvider time)
     private async Task<KeyChange> ChangeAsync(ProxySnapshot snapshot, Func<KeyRing, KeyChange> decide, CancellationToken stop)
     {
         KeyChange? change = null;
-        await new KeyStore(snapshot.Storage.DataFolder, time).ChangeAsync(
+        await new KeyStore(snapshot.Storage, time).ChangeAsync(
             ring =>
             {
                 change = decide(ring);

@@ -14,9 +14,9 @@ internal sealed class KeysCommand(Terminal terminal, Func<ConfigurationFlags, Co
     {
         ClientLimits limits = options.Limits;
         if (options.Expires is { } text && ExpiryText.TryRead(text, time.GetUtcNow(), time.LocalTimeZone, out DateTimeOffset expires)) limits = limits with { Expires = expires };
-        return ChangeAsync(options.Flags, snapshot => _changes.AddAsync(snapshot, options.Name, limits, stop), (snapshot, change) =>
+        return ChangeAsync(options.Flags, snapshot => _changes.AddAsync(snapshot, options.Name, limits, stop), (_, change) =>
         {
-            if (!snapshot.AsksForKey) terminal.Error.WriteLine("This is the first key: from now on every client must show one.");
+            if (change.IsFirst) terminal.Error.WriteLine("This is the first key: from now on every client must show one.");
             Print(change, options.Json);
         });
     }
@@ -29,9 +29,9 @@ internal sealed class KeysCommand(Terminal terminal, Func<ConfigurationFlags, Co
         });
 
     public Task<int> RevokeAsync(KeyOptions options, CancellationToken stop) =>
-        ChangeAsync(options.Flags, snapshot => _changes.RevokeAsync(snapshot, options.Name, stop), (_, change) =>
+        ChangeAsync(options.Flags, snapshot => _changes.RevokeAsync(snapshot, options.Name, stop), (snapshot, change) =>
         {
-            terminal.Error.WriteLine($"The key of {options.Name} works no more; a running proxy knows within a second.");
+            terminal.Error.WriteLine($"The key of {options.Name} works no more; {(snapshot.Storage.Database is null ? "a running proxy knows within a second" : "running replicas know within seconds")}.");
             if (options.Json) JsonPrinter.Print(terminal, json => WriteKey(json, change));
         });
 
