@@ -32,7 +32,7 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
     }
 
     /// <summary>Forgets everything held against an account.</summary>
-    public void Reset(string account) => Pool.Reset(account, time.GetUtcNow());
+    public void Reset(string account, bool keepIsolated = false) => Pool.Reset(account, time.GetUtcNow(), keepIsolated);
 
     public RouteTable Table => Volatile.Read(ref _table);
 
