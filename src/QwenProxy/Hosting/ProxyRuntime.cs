@@ -15,7 +15,6 @@ using QwenProxy.Endpoints;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Lifecycle;
 using QwenProxy.Proxying.Settlement;
-using QwenProxy.Storage;
 using QwenProxy.Upstreams;
 
 namespace QwenProxy.Hosting;
@@ -27,6 +26,7 @@ namespace QwenProxy.Hosting;
 internal sealed class ProxyRuntime : IAsyncDisposable
 {
     private readonly CurrentConfiguration _configuration;
+    private ProxySnapshot _written;
     private readonly ClientMeters _meters = new();
     private readonly StateStore? _state;
     private readonly KeyWatcher? _keys;
@@ -34,10 +34,11 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random, UpstreamTransport? transport = null)
     {
         _configuration = new CurrentConfiguration(snapshot);
+        _written = snapshot;
         LoggerFactory = loggers;
         Instruments = new Instruments(time, loggers.CreateLogger("QwenProxy"), new ProxyMetrics(), new IdSource(random));
-        if (snapshot.Storage.Database is { } address) Database = new FleetDatabase(address, time, Instruments.Logger);
-        AccountAuthorizer authorizer = new(time, random, Instruments.Logger);
+        Fleet = FleetState.Of(snapshot.Storage, time, random, Instruments.Logger);
+        AccountAuthorizer authorizer = new(time, random, Instruments.Logger, Fleet?.Credentials);
         authorizer.Apply(snapshot);
         Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints(time), new RefusedSwitches(), new OutputLimits());
         Models = new ModelDirectory(Upstreams.Transport, authorizer, time, loggers.CreateLogger<ModelDirectory>());
@@ -55,7 +56,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         if (snapshot.Storage.DataFolder.Length > 0)
         {
             _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
-            _keys = new KeyWatcher(snapshot.Storage.DataFolder, snapshot.Keys, time, Instruments.Logger);
+            _keys = new KeyWatcher(snapshot.Storage, snapshot.Keys, time, Instruments.Logger);
             _keys.Changed += _ => Swap(null);
             _meters.Restore(snapshot.Storage.DataFolder, Instruments);
             Ledger = new LedgerWriter(snapshot.Storage.DataFolder, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
@@ -84,7 +85,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public Router Router { get; }
 
     /// <summary>What the replicas of a fleet share; null on one machine.</summary>
-    public FleetDatabase? Database { get; }
+    public FleetState? Fleet { get; }
 
     /// <summary>Where settled requests are written down; null without a data folder.</summary>
     public LedgerWriter? Ledger { get; }
@@ -103,19 +104,27 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     /// <summary>Runs socket callbacks where they arrive instead of on the pool; see docs/performance.md.</summary>
     public bool InlineScheduling { get; init; } = true;
 
+    /// <summary>Before the server listens: what a fleet knows is read, for a few seconds at most.</summary>
+    public async Task OpenAsync(CancellationToken stop)
+    {
+        if (Fleet is null) return;
+        Fleet.AccountsChanged += () => Swap(null);
+        await Fleet.StartAsync(stop);
+        _keys?.LookNow();
+        Swap(null);
+    }
+
     /// <summary>Background work begins: the server is listening.</summary>
     public void Start()
     {
         _state?.Start();
         Ledger?.Start();
         _keys?.Start();
-        Database?.Notices.Start();
     }
 
     /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
     public void Apply(ProxySnapshot snapshot)
     {
-        Upstreams.Authorizer.Apply(snapshot);
         Upstreams.NativeEndpoints.Forget();
         Upstreams.RefusedSwitches.Forget();
         Upstreams.OutputLimits.Forget();
@@ -123,13 +132,15 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Swap(snapshot);
     }
 
-    /// <summary>The keys in force are those that were seen last, not those of the moment when a configuration was read.</summary>
+    /// <summary>Keys and a fleet's sign-ins in force are those that were seen last, not those of the moment when a configuration was read.</summary>
     private void Swap(ProxySnapshot? loaded)
     {
         lock (_meters)
         {
-            ProxySnapshot snapshot = loaded ?? Snapshot;
+            ProxySnapshot snapshot = _written = loaded ?? _written;
             if (_keys is not null) snapshot = snapshot with { Keys = _keys.Current };
+            if (Fleet is not null) snapshot = Fleet.WithSignedIn(snapshot);
+            Upstreams.Authorizer.Apply(snapshot);
             _configuration.Snapshot = snapshot;
             Router.Apply(snapshot);
         }
@@ -145,7 +156,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         await Upstreams.Captures.DisposeAsync();
         if (Ledger is not null) await Ledger.DisposeAsync();
         await Upstreams.Authorizer.DisposeAsync();
-        if (Database is not null) await Database.DisposeAsync();
+        if (Fleet is not null) await Fleet.DisposeAsync();
         Upstreams.Transport.Dispose();
         Instruments.Metrics.Dispose();
         Drain.Dispose();

@@ -109,13 +109,12 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         UpstreamCall call = new(upstreams, new CallContext(exchange.RequestId, target.Ask.Model, exchange.Snapshot, exchange.Http.Request, exchange.Instruments));
         Uri? native = incoming.Native?.UrlAt(target.Account.Native, target.Account.Profile, target.BaseUrl);
         bool speaks = native is not null && !_missing.ContainsKey(native) && upstreams.NativeEndpoints.MayAsk(native);
-        UpstreamRequest? prefill = _resume.IsResuming ? _resume.Prefill(target, _fitting.Adapt(target)) : null;
+        UpstreamRequest? prefill = _resume.IsResuming ? _resume.Prefill(target, _fitting.AdaptToChat(target)) : null;
         speaks &= prefill is null;
         TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
         AttemptOutcome<UpstreamStream> outcome =
             prefill is not null ? await call.SendAsync(target, prefill, deadline, cancellationToken)
-            : speaks ? await _fitting.SendNativeAsync(call, target, native!, deadline, cancellationToken)
-            : await _fitting.SendAsync(call, target, deadline, cancellationToken);
+            : await _fitting.SendAsync(call, target, speaks ? native : null, deadline, cancellationToken);
         if (outcome.Error is not { } error)
         {
             // Only where chat is answered at the same account is it the dialect that was missing, and not the model or the right.
