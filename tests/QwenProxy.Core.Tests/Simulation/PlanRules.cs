@@ -78,7 +78,7 @@ internal sealed class PlanRules(PlanSimulation simulation)
 
     public void WaitsNoMore(PlanRequest request) => _passed.Remove(request);
 
-    /// <summary>A slot goes to a client. Whoever waits for it as the first of another client is passed over, and not often.</summary>
+    /// <summary>A slot goes to a client. Whoever waits for it as the first of another client is passed over, and not twice.</summary>
     public void Granted(PlanRequest request, string account)
     {
         Count("slot granted");
@@ -90,7 +90,7 @@ internal sealed class PlanRules(PlanSimulation simulation)
             if (!first.WaitsFor(account)) continue;
             Dictionary<string, int> by = _passed[first];
             by[request.Planned.Client] = by.GetValueOrDefault(request.Planned.Client) + 1;
-            Hold(by[request.Planned.Client] <= 2, $"a client that waits for {account} is passed over twice at most by any other");
+            Hold(by[request.Planned.Client] <= 1, $"a client that waits for {account} is passed over once at most by any other");
         }
     }
 

@@ -8,7 +8,7 @@ namespace QwenProxy.Core.Tests.Simulation;
 /// </summary>
 public sealed class PlanSimulationTests(ITestOutputHelper output)
 {
-    private const int DefaultCount = 2000;
+    private const int DefaultCount = 1200;
 
     private static readonly string[] s_mustHappen =
     [
