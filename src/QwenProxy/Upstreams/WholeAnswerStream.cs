@@ -1,5 +1,4 @@
 using QwenProxy.Core.Dialects.OpenAIChat;
-using QwenProxy.Wire;
 
 namespace QwenProxy.Upstreams;
 
@@ -14,17 +13,14 @@ internal static class WholeAnswerStream
     {
         sse = [];
         if (!ChatCompletionObject.TryToChunk(json.Span, out byte[] chunk)) return false;
-        using PooledBytes text = new(chunk.Length + 32);
-        text.Write("data: "u8);
-        foreach (byte one in chunk)
-        {
-            // A line end outside a JSON string is white space; inside one it cannot stand.
-            text.GetSpan(1)[0] = one is (byte)'\n' or (byte)'\r' ? (byte)' ' : one;
-            text.Advance(1);
-        }
-
-        text.Write("\n\ndata: [DONE]\n\n"u8);
-        sse = text.Span.ToArray();
+        ReadOnlySpan<byte> before = "data: "u8, after = "\n\ndata: [DONE]\n\n"u8;
+        sse = new byte[before.Length + chunk.Length + after.Length];
+        before.CopyTo(sse);
+        after.CopyTo(sse.AsSpan(before.Length + chunk.Length));
+        // A line end outside a JSON string is white space; inside one it cannot stand.
+        Span<byte> data = sse.AsSpan(before.Length, chunk.Length);
+        chunk.AsSpan().Replace(data, (byte)'\n', (byte)' ');
+        data.Replace((byte)'\r', (byte)' ');
         return true;
     }
 }
