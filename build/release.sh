@@ -57,6 +57,7 @@ documents() {
 }
 
 built=()
+linked=()
 for platform in "${platforms[@]}"; do
   folder="$work/$platform/qwen-proxy-$version-$platform"
   rm -f "$output/qwen-proxy-$version-$platform".*
@@ -77,10 +78,13 @@ for platform in "${platforms[@]}"; do
   if [ -d "$work/documents" ]; then cp -r "$work/documents/." "$folder/"; fi
   archive "$platform"
   built+=("$platform")
+  case "$form" in single*) ;; *) linked+=("$platform") ;; esac
   say "$platform: ${form%% *}, $(du -b "$folder"/qwen-proxy* | sort -n | awk '{s=$1} END {printf "%.1f MB", s / 1e6}')"
 done
 
-for platform in "${built[@]}"; do
+[ -d "$work/documents" ] || could_not+=("man page and completions: they come from the program, and none that was built runs here")
+# A service without a home has no place where a single file could unpack SQLite's library.
+for platform in "${linked[@]}"; do
   case "$platform" in
     linux-x64 | linux-arm64) packaging/deb/build.sh "$version" "$platform" "$work/$platform/qwen-proxy-$version-$platform" "$output" ;;
   esac
