@@ -17,11 +17,12 @@ public sealed partial class LayerTests
     private static readonly Dictionary<string, string[]> FolderMayUse = new()
     {
         [""] = ["Console", "Hosting", "Observability", "Configuration"],
-        ["Console"] = ["Hosting", "Checks", "Catalogue", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
+        ["Console"] = ["Hosting", "Checks", "Clients", "Catalogue", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
         ["Hosting"] = ["Endpoints", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
         ["Checks"] = ["Catalogue", "Upstreams", "Credentials", "Configuration"],
-        ["Endpoints"] = ["Dashboard", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
+        ["Endpoints"] = ["Dashboard", "Clients", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
         ["Dashboard"] = [],
+        ["Clients"] = ["Credentials", "Configuration", "Storage"],
         ["Proxying"] = ["Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
         ["Catalogue"] = ["Upstreams", "Observability", "Configuration"],
         ["Upstreams"] = ["Observability", "Credentials", "Configuration"],

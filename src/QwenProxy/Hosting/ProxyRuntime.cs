@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Repair;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Repair.Thinking;
@@ -163,9 +164,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     {
         RequestSettlement settlement = new(Requests, Ledger, Instruments);
         RequestLifecycle lifecycle = new(_configuration, new Admission(Drain, _meters, Instruments.Time), Instruments, Router, Upstreams, Habits, settlement);
-        AdminUsage usage = new(_configuration, Requests, Ledger, Instruments.Time);
-        AdminRequestList list = new(_configuration, Requests, Ledger, Instruments.Time);
-        AdminEndpoints admin = new(_configuration, Status, usage, Requests, list, new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits), Router);
+        AdminSessions sessions = new(Instruments.Time);
+        AdminGuard guard = new(_configuration, sessions, new KeyTries(Instruments.Time), Instruments.Time);
         OpenAIChatClient chat = new();
         return new Doors
         {
@@ -173,16 +173,29 @@ internal sealed class ProxyRuntime : IAsyncDisposable
             Lifecycle = lifecycle,
             Forwarding = new Forwarding(lifecycle, Router, Upstreams, chat),
             Models = new ModelsEndpoint(_configuration, Drain, Models, Instruments.Ids, Instruments.Time),
-            Operations = new OperationsEndpoints(_configuration, Readiness, Instruments.Metrics, admin, Instruments.Time),
+            Operations = new OperationsEndpoints(_configuration, Readiness, Instruments.Metrics, NewAdmin(guard), guard, new AdminSignIn(_configuration, sessions, guard, Instruments), Instruments.Time),
             Chat = chat,
             Messages = new MessagesClient(Instruments.Ids, new TokenEstimate()),
             Responses = new ResponsesClient(Instruments.Ids, Instruments.Time),
         };
     }
 
+    private AdminEndpoints NewAdmin(AdminGuard guard)
+    {
+        AdminReports reports = new(
+            Status,
+            Requests,
+            new AdminRequestList(_configuration, Requests, Ledger, Instruments.Time),
+            new AdminUsage(_configuration, Requests, Ledger, Instruments.Time),
+            new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits),
+            new AdminEvents(Status, Requests, Drain, Instruments.Time));
+        AdminAccounts accounts = new(_configuration, Router, Models, Upstreams, Instruments);
+        return new AdminEndpoints(reports, accounts, new AdminKeys(_configuration, _meters, Instruments), guard);
+    }
+
     private StateStore LoadState(string folder)
     {
-        StateStore store = new(folder, Instruments.Time, Instruments.Logger, new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow()), output)),
+        StateStore store = new(folder, Instruments.Time, Instruments.Logger, new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow(), withCounts: true), output)),
             new StateFile("stutter-prior.json", ReadStutter, output => Habits.Stutter.WriteTo(output)),
             new StateFile("thinking-prior.json", ReadThinking, output => Habits.Thinking.WriteTo(output)));
         store.Load();

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Repair;
 
 namespace QwenProxy.Observability;
@@ -9,36 +10,13 @@ namespace QwenProxy.Observability;
 /// </summary>
 internal static partial class RequestLog
 {
-    [LoggerMessage(
-        EventId = 1,
-        Level = LogLevel.Information,
-        Message = "{method} {path} {status} {end} model={model} served={served} account={account} client={client} address={address} agent={agent} "
-            + "stream={stream} native={native} attempts={attempts} resumes={resumes} requestBytes={requestBytes} responseBytes={responseBytes} upstreamBytes={upstreamBytes} "
-            + "ttfbMs={ttfbMs} durationMs={durationMs} inputTokens={inputTokens} outputTokens={outputTokens} request={requestId}")]
-    public static partial void Request(
-        ILogger logger,
-        string method,
-        string path,
-        int status,
-        string end,
-        string model,
-        string? served,
-        string? account,
-        string? client,
-        string address,
-        string agent,
-        bool stream,
-        bool native,
-        int attempts,
-        int resumes,
-        long requestBytes,
-        long responseBytes,
-        long upstreamBytes,
-        double? ttfbMs,
-        double durationMs,
-        long? inputTokens,
-        long? outputTokens,
-        string requestId);
+    /// <summary>The event's number: it is the one line that is not made by the generator, see <see cref="RequestLine"/>.</summary>
+    private static readonly EventId s_request = new(1, nameof(Request));
+
+    public static void Request(ILogger logger, SettledRequest settled)
+    {
+        if (logger.IsEnabled(LogLevel.Information)) logger.Log(LogLevel.Information, s_request, new RequestLine(settled), null, static (line, _) => line.ToString());
+    }
 
     [LoggerMessage(EventId = 2, Level = LogLevel.Debug, Message = "request={requestId} attempt {attempt} at account={account} model={model}: {outcome}")]
     public static partial void Attempt(ILogger logger, string requestId, int attempt, string account, string model, string outcome);
@@ -81,6 +59,16 @@ internal static partial class RequestLog
 
     [LoggerMessage(EventId = 14, Level = LogLevel.Information, Message = "request={requestId} failed: {tried}")]
     public static partial void Tried(ILogger logger, string requestId, string tried);
+
+    /// <summary>A mark of a quota was passed, once for each passing.</summary>
+    public static void QuotaMark(ILogger logger, QuotaStanding mark, TimeZoneInfo zone)
+    {
+        string of = mark.Model is null ? "" : $" for {mark.Model}";
+        QuotaMark(logger, mark.Account, $"{mark.Mark} % of the {mark.Window} quota{of}", mark.Used ?? 0, mark.Limit ?? 0, mark.Counts, mark.RunsOut is { } end ? $"; at this pace it is used up {TimeZoneInfo.ConvertTime(end, zone):yyyy-MM-dd HH:mm}" : "");
+    }
+
+    [LoggerMessage(EventId = 16, Level = LogLevel.Warning, Message = "account={account} has used {mark}: {used} of {limit} {counts}{forecast}")]
+    private static partial void QuotaMark(ILogger logger, string account, string mark, decimal used, decimal limit, string counts, string forecast);
 
     [LoggerMessage(EventId = 15, Level = LogLevel.Information, Message = "request={requestId} account={account} model={model} refused max_tokens={asked}; from now on it is asked for at most {allowed}")]
     public static partial void OutputLimited(ILogger logger, string requestId, string account, string model, long asked, long allowed);

@@ -85,7 +85,7 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
         Stream body = await OpenBodyAsync(response, cancel.Token);
         if (response.StatusCode != HttpStatusCode.OK && (int)response.StatusCode is < 200 or > 299) return await ReadErrorAsync(response, body, cancel.Token);
         SseFrameReader reader = new(context.Snapshot.Limits.EventBytes);
-        ChatEvent first = new();
+        ChatEvent first = ChatEvent.Rent();
         bool keep = false;
         try
         {
@@ -175,14 +175,15 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
         using PooledBytes text = new();
         text.Write(begun.Span);
         if (!await ReadAtMostAsync(body, text, context.Snapshot.Limits.BodyBytes, cancel.Token)) return OwnErrors.ProtocolError("a whole answer larger than the limit");
-        if (asked.IsNative || !WholeAnswerStream.TryConvert(text.Memory, out byte[] sse))
+        using PooledBytes told = new(text.Length + 256);
+        if (!asked.Events.TryToStream(text.Span, told))
         {
             return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, context.Model, context.Instruments.Time.GetUtcNow());
         }
 
-        MemoryStream stream = new(sse);
-        SseFrameReader reader = new(sse.Length, sse.Length);
-        ChatEvent first = new();
+        MemoryStream stream = new(told.Span.ToArray());
+        SseFrameReader reader = new(told.Length, told.Length);
+        ChatEvent first = ChatEvent.Rent();
         using PooledBytes silent = new();
         ProxyError? fault = await ReadFirstEventAsync(response, stream, reader, frame => ReadFirst(frame, asked.Events, first, silent), silent, cancel.Token);
         if (fault is null) return new UpstreamStream(response, target, asked, stream, reader, first, cancel);

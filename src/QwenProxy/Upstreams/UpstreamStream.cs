@@ -19,6 +19,9 @@ internal sealed class UpstreamStream(
 
     public Stream Body => body;
 
+    /// <summary>A read of no bytes waits until there are some; a decoder's need not.</summary>
+    public bool CanWaitWithoutBuffer { get; } = response.Content.Headers.ContentEncoding.Count == 0;
+
     public SseFrameReader Reader => reader;
 
     /// <summary>The event that is decoded into for the whole stream.</summary>

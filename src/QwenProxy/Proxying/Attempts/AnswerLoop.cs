@@ -23,8 +23,8 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
     private readonly FittingCall _fitting = new(upstreams, exchange, incoming);
     private readonly ResumeLoop _resume = new(exchange, incoming, route);
 
-    /// <summary>Addresses that turned out during this request not to speak the client's dialect.</summary>
-    private readonly ConcurrentDictionary<Uri, bool> _missing = new();
+    /// <summary>Addresses that turned out during this request not to speak the client's dialect; null for a client who is asked for in chat.</summary>
+    private readonly ConcurrentDictionary<Uri, bool>? _missing = incoming.Native is null ? null : new();
     private readonly PooledBytes? _whole = incoming.Stream ? null : new PooledBytes();
     private Draft? _draft;
     private Draft? _spare;
@@ -41,18 +41,19 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
             using (upstream)
             {
                 _draft.Begin(upstream, exchange);
-                ProxyError? fault = await PumpAsync(upstream, _draft);
+                route.Began(upstream.Response);
+                (ProxyError? fault, TokenCounts? tokens) = await PumpAsync(upstream, _draft);
                 upstream.Attempt?.End(fault);
                 if (fault is null)
                 {
-                    route.Succeeded();
+                    route.Succeeded(tokens);
                     Finish(_draft);
                     return null;
                 }
 
                 fault = exchange.Secrets.Hide(fault);
                 exchange.NoteStep(StepKind.Break, exchange.Time.GetTimestamp(), upstream.Target.Account.Name, upstream.Target.Ask.Model, fault);
-                route.Failed(fault);
+                route.Failed(fault, tokens);
                 if (_draft.IsCommitted)
                 {
                     // What broke first is what the client is told when nothing mends it.
@@ -82,8 +83,8 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
     /// <summary>The rest of a broken answer comes from one upstream at a time: what it must repeat is compared to what another has said.</summary>
     private TimeSpan HedgeAfter => _resume.IsResuming ? TimeSpan.Zero : TimeSpan.FromSeconds(exchange.Snapshot.Retry.HedgeSeconds);
 
-    /// <summary>8 Frame … 12 Flush, for one upstream stream.</summary>
-    private async Task<ProxyError?> PumpAsync(UpstreamStream upstream, Draft draft)
+    /// <summary>8 Frame … 12 Flush, for one upstream stream; with what upstream counted in it.</summary>
+    private async Task<(ProxyError? Fault, TokenCounts? Tokens)> PumpAsync(UpstreamStream upstream, Draft draft)
     {
         using ReplayVerifier? verifier = _resume.NewVerifier();
         if (verifier is not null)
@@ -98,9 +99,10 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         StreamFrames frames = new(exchange, upstream, repair, draft.Answer, draft.Words) { TakesAnything = _spare is not null };
         ProxyError? fault = await new StreamPump(exchange, upstream, frames, draft.Answer).RunAsync();
         repair.Learn();
-        upstream.Attempt?.Uses(TokenCounts.Read(exchange.Usage.Span));
+        TokenCounts? tokens = TokenCounts.Read(exchange.Usage.Span);
+        upstream.Attempt?.Uses(tokens);
         _resume.EndStream(fault);
-        return fault;
+        return (fault, tokens);
     }
 
     /// <summary>6 Send and 7 the first Frame, in the first of these ways that is open: go on with the text so far, the client's dialect, chat.</summary>
@@ -108,24 +110,23 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
     {
         UpstreamCall call = new(upstreams, new CallContext(exchange.RequestId, target.Ask.Model, exchange.Snapshot, exchange.Http.Request, exchange.Instruments));
         Uri? native = incoming.Native?.UrlAt(target.Account.Native, target.Account.Profile, target.BaseUrl);
-        bool speaks = native is not null && !_missing.ContainsKey(native) && upstreams.NativeEndpoints.MayAsk(native);
-        UpstreamRequest? prefill = _resume.IsResuming ? _resume.Prefill(target, _fitting.Adapt(target)) : null;
+        bool speaks = native is not null && !_missing!.ContainsKey(native) && upstreams.NativeEndpoints.MayAsk(native);
+        UpstreamRequest? prefill = _resume.IsResuming ? _resume.Prefill(target, _fitting.AdaptToChat(target)) : null;
         speaks &= prefill is null;
         TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
         AttemptOutcome<UpstreamStream> outcome =
             prefill is not null ? await call.SendAsync(target, prefill, deadline, cancellationToken)
-            : speaks ? await _fitting.SendNativeAsync(call, target, native!, deadline, cancellationToken)
-            : await _fitting.SendAsync(call, target, deadline, cancellationToken);
+            : await _fitting.SendAsync(call, target, speaks ? native : null, deadline, cancellationToken);
         if (outcome.Error is not { } error)
         {
             // Only where chat is answered at the same account is it the dialect that was missing, and not the model or the right.
-            if (native is not null && prefill is null && _missing.ContainsKey(native)) upstreams.NativeEndpoints.NoteMissing(native);
+            if (native is not null && prefill is null && _missing!.ContainsKey(native)) upstreams.NativeEndpoints.NoteMissing(native);
             _resume.Began(prefill is not null);
             return outcome;
         }
 
         bool otherwise = prefill is not null ? _resume.IsRefusedPrefill(target, error) : speaks && NativeEndpoints.IsMissing(error);
-        if (otherwise && prefill is null) _missing.TryAdd(native!, true);
+        if (otherwise && prefill is null) _missing!.TryAdd(native!, true);
         return outcome with { AsksAgain = otherwise };
     }
 

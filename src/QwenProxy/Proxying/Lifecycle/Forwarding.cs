@@ -25,7 +25,7 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         exchange.IsStreaming = stream;
         exchange.LimitLifetime(stream ? exchange.Snapshot.Timeouts.Streaming : exchange.Snapshot.Timeouts.Request);
         exchange.AskedModel = model.IsEmpty ? "" : Plain(model.In(exchange.Body.Span));
-        if (exchange.AskedModel.Any(char.IsControl)) return OwnErrors.ControlCharactersInModel();
+        if (PrintableText.HasControl(exchange.AskedModel)) return OwnErrors.ControlCharactersInModel();
         if (lifecycle.EnterClient(exchange) is { } refused) return refused;
         using RouteSession route = router.Open(exchange, exchange.AskedModel, exchange.Body.Memory, default);
         // Not hedged: what a forwarded request does at an upstream is not known here, so it is done at one at a time.
@@ -34,6 +34,7 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         if (outcome.Answer is not { } answer) return outcome.Error;
         using (answer)
         {
+            route.Began(answer.Response);
             ProxyError? fault = await CopyAsync(exchange, answer);
             answer.Attempt?.End(fault);
             if (fault is null) route.Succeeded();

@@ -36,7 +36,7 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         ledger?.Add(entry);
         LogRepairs(instruments.Logger, exchange);
         book.End(exchange, settled);
-        if (instruments.Logger.IsEnabled(LogLevel.Information)) LogRequest(instruments.Logger, settled);
+        RequestLog.Request(instruments.Logger, settled);
         if (entry is { Tried: { } tried, End: not "complete" }) RequestLog.Tried(instruments.Logger, exchange.RequestId, tried);
     }
 
@@ -94,35 +94,6 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
             UpstreamBytes = exchange.UpstreamBytes,
             Repairs = repairs,
         };
-    }
-
-    private static void LogRequest(ILogger logger, SettledRequest settled)
-    {
-        LedgerEntry entry = settled.Entry;
-        RequestLog.Request(
-            logger,
-            settled.Method,
-            settled.Path,
-            entry.Status,
-            entry.End,
-            entry.AskedModel,
-            entry.ServedModel,
-            entry.Account,
-            entry.Client,
-            settled.Address,
-            settled.Agent,
-            settled.Stream,
-            settled.Native,
-            entry.Attempts,
-            entry.Resumes,
-            settled.RequestBytes,
-            settled.ResponseBytes,
-            settled.UpstreamBytes,
-            settled.FirstByteMs,
-            settled.DurationMs,
-            entry.Tokens?.Input,
-            entry.Tokens?.Output,
-            entry.RequestId);
     }
 
     private static void LogRepairs(ILogger logger, Exchange exchange)
