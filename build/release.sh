@@ -95,7 +95,8 @@ dotnet restore src/QwenProxy "$artifacts" > "$work/pack.log" 2>&1 || { tail -n 5
 dotnet pack src/QwenProxy --no-restore "${common[@]}" -o "$output" > "$work/pack.log" 2>&1 || { tail -n 5 "$work/pack.log" >&2; exit 1; }
 dotnet tool restore > "$work/tools.log" 2>&1 || { cat "$work/tools.log" >&2; exit 1; }
 dotnet CycloneDX src/QwenProxy/QwenProxy.csproj --recursive --exclude-dev --disable-package-restore --output "$output" --filename "qwen-proxy-$version.cdx.json" --output-format Json \
-  --no-serial-number --set-name qwen-proxy --set-version "$version" --base-intermediate-output-path "$PWD/artifacts/shipped/obj" > "$work/sbom.log" 2>&1 || { cat "$work/sbom.log" >&2; exit 1; }
+  --no-serial-number --set-name qwen-proxy --set-version "$version" --base-intermediate-output-path "$PWD/artifacts/shipped" > "$work/sbom.log" 2>&1 || { cat "$work/sbom.log" >&2; exit 1; }
+grep -q '"purl": "pkg:nuget/' "$output/qwen-proxy-$version.cdx.json" || { echo "build/release.sh: the SBOM names no package" >&2; exit 1; }
 # The one thing in it that would differ from build to build.
 sed -i -E "s/(\"timestamp\": *)\"[^\"]*\"/\1\"$(date -u -d "$stamp" +%Y-%m-%dT%H:%M:%SZ)\"/" "$output/qwen-proxy-$version.cdx.json"
 cp install.sh "$output/install.sh"
