@@ -19,7 +19,7 @@ public sealed record PoolRecord(ImmutableArray<BreakerRecord> Breakers, Immutabl
 /// </summary>
 /// <param name="breakerFailures">Faults in a row that open a breaker.</param>
 /// <param name="breakerOpen">How long it stays open, and the time between probes.</param>
-public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
+public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpen)
 {
     /// <summary>Model names come from clients, so what is kept per model is bounded.</summary>
     private const int MaxBreakers = 4096;
@@ -183,7 +183,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
             (breakerFailures, breakerOpen) = (failures, open);
             foreach (((string account, string model) key, CircuitBreaker old) in _breakers.ToArray())
             {
-                CircuitBreaker breaker = new(failures, open);
+                CircuitBreaker breaker = new(failures, open) { NeedsClaim = _claimsProbes };
                 breaker.Import(old.Export(key.account, key.model), now);
                 _breakers[key] = breaker;
             }
@@ -253,7 +253,7 @@ public sealed class AccountPool(int breakerFailures, TimeSpan breakerOpen)
     {
         if (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker)) return breaker;
         if (_breakers.Count >= MaxBreakers && !ForgetUnknown()) return null;
-        breaker = new CircuitBreaker(breakerFailures, breakerOpen);
+        breaker = new CircuitBreaker(breakerFailures, breakerOpen) { NeedsClaim = _claimsProbes };
         _breakers.Add((account, model), breaker);
         return breaker;
     }

@@ -1,3 +1,5 @@
+using QwenProxy.Core.Fleet;
+
 namespace QwenProxy.Core.Accounts;
 
 /// <summary>
@@ -13,6 +15,9 @@ internal sealed class AccountSlots
     private readonly Dictionary<string, int> _taken = [];
     private readonly Dictionary<string, Learned> _learned = [];
     private Dictionary<string, int?> _configured = [];
+    private readonly Dictionary<string, LimitHold> _shares = [];
+    private int _live;
+    private bool _isAlone;
 
     public FairQueue Queue { get; } = new(0);
 
@@ -21,9 +26,42 @@ internal sealed class AccountSlots
     /// <summary>How many may run at once; null for any number.</summary>
     public int? LimitOf(string account)
     {
-        int? configured = _configured.GetValueOrDefault(account);
+        int? configured = Share(account, _configured.GetValueOrDefault(account));
         if (_learned.Count == 0 || !_learned.TryGetValue(account, out Learned? learned) || learned.Limit >= Forgotten) return configured;
         return Math.Min((int)learned.Limit, configured ?? int.MaxValue);
+    }
+
+    /// <summary>
+    /// One of several replicas asks for its shares of the slots that accounts have. <paramref name="isAlone"/>: nobody can be asked, so a share of nothing
+    /// counts as one, since a request would else wait for what cannot come.
+    /// </summary>
+    public List<(string Account, LimitQuestion Question)> AskForShares(string replica, int live, bool isAlone, bool all)
+    {
+        (_live, _isAlone) = (live, isAlone);
+        List<(string, LimitQuestion)> questions = [];
+        foreach ((string account, int? limit) in _configured)
+        {
+            if (limit is null && !_shares.ContainsKey(account)) continue;
+            if (!_shares.TryGetValue(account, out LimitHold? hold)) _shares.Add(account, hold = new LimitHold());
+            int taken = TakenOf(account);
+            int waiting = Queue.CountFor(account);
+            if ((all && limit is not null) || hold.IsDue(limit, 0, taken + waiting)) questions.Add((account, hold.AskShare(replica, limit, taken, waiting)));
+        }
+
+        return questions;
+    }
+
+    public void TakeShare(string account, LimitQuestion question, LimitAnswer answer)
+    {
+        if (!_shares.TryGetValue(account, out LimitHold? hold)) return;
+        hold.Take(question, answer);
+        HandOver(account);
+    }
+
+    private int? Share(string account, int? configured)
+    {
+        if (configured is not { } limit || !_shares.TryGetValue(account, out LimitHold? hold)) return configured;
+        return (int)Math.Min(limit, Math.Max(_isAlone ? 1 : 0, hold.Cap(ShareRules.BeforeAsking(limit, _live))));
     }
 
     public bool IsFull(string account) => LimitOf(account) is { } limit && TakenOf(account) >= limit;
