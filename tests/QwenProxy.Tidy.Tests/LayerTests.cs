@@ -17,18 +17,19 @@ public sealed partial class LayerTests
     private static readonly Dictionary<string, string[]> FolderMayUse = new()
     {
         [""] = ["Console", "Configuration", "Hosting"],
-        ["Console"] = ["Hosting", "Checks", "Catalogue", "Ledger", "Observability", "Credentials", "Configuration"],
-        ["Hosting"] = ["Endpoints", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
+        ["Console"] = ["Hosting", "Checks", "Catalogue", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
+        ["Hosting"] = ["Endpoints", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
         ["Checks"] = ["Catalogue", "Upstreams", "Credentials", "Configuration"],
         ["Endpoints"] = ["Dashboard", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
         ["Dashboard"] = [],
         ["Proxying"] = ["Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
         ["Catalogue"] = ["Upstreams", "Observability", "Configuration"],
         ["Upstreams"] = ["Observability", "Credentials", "Configuration"],
-        ["Ledger"] = ["Observability", "Credentials", "Configuration"],
+        ["Ledger"] = ["Observability", "Credentials", "Configuration", "Storage"],
         ["Observability"] = ["Credentials", "Configuration"],
-        ["Credentials"] = [],
-        ["Configuration"] = [],
+        ["Credentials"] = ["Storage"],
+        ["Configuration"] = ["Storage"],
+        ["Storage"] = [],
     };
 
     [Fact]

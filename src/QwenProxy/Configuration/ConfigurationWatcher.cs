@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
+using QwenProxy.Storage;
 
 namespace QwenProxy.Configuration;
 
@@ -18,6 +19,7 @@ internal sealed partial class ConfigurationWatcher : IDisposable
     private readonly Lock _gate = new();
     private readonly string _firstHost;
     private readonly int _firstPort;
+    private readonly DatabaseAddress? _firstDatabase;
     private WatchedInputs _loaded;
     private WatchedInputs _lastSeen;
     private bool _isDisposed;
@@ -31,7 +33,7 @@ internal sealed partial class ConfigurationWatcher : IDisposable
         _loaded = _lastSeen = loaded.Inputs;
         Values = loaded.Values;
         _logger = logger;
-        (_firstHost, _firstPort) = (Current.Host, Current.Port);
+        (_firstHost, _firstPort, _firstDatabase) = (Current.Host, Current.Port, Current.Storage.Database);
         _timer = time.CreateTimer(_ => Look(), null, Interval, Interval);
     }
 
@@ -113,6 +115,7 @@ internal sealed partial class ConfigurationWatcher : IDisposable
         LogReloaded(_logger, result.ConfigFile ?? "environment", snapshot.Accounts.Length);
         if (snapshot.Host != _firstHost || snapshot.Port != _firstPort)
             LogNeedsRestart(_logger, snapshot.Host, snapshot.Port, _firstHost, _firstPort);
+        if (!Equals(snapshot.Storage.Database, _firstDatabase)) LogDatabaseNeedsRestart(_logger, _firstDatabase?.Shown ?? "files");
         Changed?.Invoke(snapshot);
     }
 
@@ -130,6 +133,9 @@ internal sealed partial class ConfigurationWatcher : IDisposable
         Level = LogLevel.Warning,
         Message = "The configuration now says {Host}:{Port}; the proxy listens on {OldHost}:{OldPort} until it is restarted")]
     private static partial void LogNeedsRestart(ILogger logger, string host, int port, string oldHost, int oldPort);
+
+    [LoggerMessage(EventId = 1105, Level = LogLevel.Warning, Message = "The configuration now names another storage.database; the proxy keeps to {Old} until it is restarted")]
+    private static partial void LogDatabaseNeedsRestart(ILogger logger, string old);
 
     [LoggerMessage(EventId = 1104, Level = LogLevel.Error,
         Message = "The changed configuration could not be taken up; the last good one stays in force")]

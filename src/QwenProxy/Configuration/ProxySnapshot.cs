@@ -4,6 +4,7 @@ using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Clients;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Requests;
+using QwenProxy.Storage;
 
 namespace QwenProxy.Configuration;
 
@@ -164,6 +165,12 @@ internal sealed record StorageSnapshot
 
     /// <summary>QWEN_HOME: where credentials live.</summary>
     public string QwenHome { get; init; } = "";
+
+    /// <summary>The database that the replicas of a fleet share; null for one machine, whose state is files.</summary>
+    public DatabaseAddress? Database { get; init; }
+
+    /// <summary>What seals sign-ins in the database; null where none was given.</summary>
+    public SealingKeys? SecretKeys { get; init; }
 
     public Uri OAuthBaseUrl { get; init; } = new("https://chat.qwen.ai");
 

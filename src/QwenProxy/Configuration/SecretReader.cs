@@ -21,8 +21,8 @@ internal static class SecretReader
     }
 
     /// <summary>Reads a key that a variable holds; <c>env:</c> and <c>file:</c> work there too.</summary>
-    public static Secret? FromVariable(LoadContext context, string variable, string text) =>
-        Read(context, variable, "the key", text, context.Sources.WorkingFolder);
+    public static Secret? FromVariable(LoadContext context, string variable, string text, string what = "the key") =>
+        Read(context, variable, what, text, context.Sources.WorkingFolder);
 
     /// <summary>The file that a key of the configuration file stands in: the one it names, or the configuration file itself; null for a variable.</summary>
     public static string? FileOfNode(LoadContext context, ConfigNode? node) => node is not { Kind: ConfigNodeKind.Text } ? null

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Repair.Stutter;
+using QwenProxy.Storage;
 
 namespace QwenProxy.Configuration;
 
@@ -131,6 +132,16 @@ internal static class SettingTable
     [
         Folder("dataFolder", "QWEN_PROXY_DATA", s => s.DataFolder, (s, v) => s with { DataFolder = v }),
         Folder("qwenHome", "QWEN_HOME", s => s.QwenHome, (s, v) => s with { QwenHome = v }),
+        new SecretSetting(
+            "storage.database",
+            DatabaseAddress.Allowed,
+            (s, secret) => DatabaseAddress.Parse(secret, out string? fault) is { } address ? (s with { Storage = s.Storage with { Database = address } }, null) : (null, fault))
+        { Variable = "QWEN_PROXY_DATABASE" },
+        new SecretSetting(
+            "storage.secretKey",
+            SealingKeys.Allowed,
+            (s, secret) => SealingKeys.Parse(secret) is { } keys ? (s with { Storage = s.Storage with { SecretKeys = keys } }, null) : (null, "it is no such key"))
+        { Variable = "QWEN_PROXY_SECRET_KEY" },
         new Setting<bool>(
             "storage.logFile",
             ValueRules.Boolean,

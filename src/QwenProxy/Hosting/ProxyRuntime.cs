@@ -14,6 +14,7 @@ using QwenProxy.Endpoints;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Lifecycle;
 using QwenProxy.Proxying.Settlement;
+using QwenProxy.Storage;
 using QwenProxy.Upstreams;
 
 namespace QwenProxy.Hosting;
@@ -34,6 +35,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         _configuration = new CurrentConfiguration(snapshot);
         LoggerFactory = loggers;
         Instruments = new Instruments(time, loggers.CreateLogger("QwenProxy"), new ProxyMetrics(), new IdSource(random));
+        if (snapshot.Storage.Database is { } address) Database = new FleetDatabase(address, time, Instruments.Logger);
         AccountAuthorizer authorizer = new(time, random, Instruments.Logger);
         authorizer.Apply(snapshot);
         Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints(time), new RefusedSwitches(), new OutputLimits());
@@ -76,6 +78,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
 
     public Router Router { get; }
 
+    /// <summary>What the replicas of a fleet share; null on one machine.</summary>
+    public FleetDatabase? Database { get; }
+
     /// <summary>Where settled requests are written down; null without a data folder.</summary>
     public LedgerWriter? Ledger { get; }
 
@@ -99,6 +104,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         _state?.Start();
         Ledger?.Start();
         _keys?.Start();
+        Database?.Notices.Start();
     }
 
     /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
@@ -134,6 +140,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         await Upstreams.Captures.DisposeAsync();
         if (Ledger is not null) await Ledger.DisposeAsync();
         await Upstreams.Authorizer.DisposeAsync();
+        if (Database is not null) await Database.DisposeAsync();
         Upstreams.Transport.Dispose();
         Instruments.Metrics.Dispose();
         Drain.Dispose();

@@ -34,6 +34,8 @@ public sealed class SchemaTests : IDisposable
         Assert.Empty(new MiniSchema(_schema).Check(document.RootElement));
         foreach (string name in new[] { "PLAN_KEY", "ALICE_KEY", "TEAM_KEY", "TEAM_TOKEN", "BUILD_KEY" })
             _folder.Variables[name] = "value-of-" + name;
+        _folder.Variables["DATABASE_URL"] = "postgres://proxy:secret@db.example.com/fleet";
+        _folder.Variables["FLEET_KEY"] = Convert.ToBase64String(new byte[32]);
         Directory.CreateDirectory(Path.Combine(_folder.Home, ".secrets"));
         File.WriteAllText(Path.Combine(_folder.Home, ".secrets", "ds"), "key\n");
         Assert.NotEmpty(_folder.LoadGood(text).Accounts);
