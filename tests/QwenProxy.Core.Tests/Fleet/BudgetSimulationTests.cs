@@ -19,7 +19,7 @@ public sealed class BudgetSimulationTests
             for (int step = 0; step < 120; step++)
             {
                 world.Step(largest);
-                bool isBooked = world.Parts == world.Book.Held && world.LostParts == world.Book.Lost && world.Book.Used <= world.Spent;
+                bool isBooked = world.IsCovered && world.Parts == world.Book.Held && world.LostParts == world.Book.Lost && world.Book.Used <= world.Spent;
                 bool isWithin = world.Spent <= (Limit * 104 / 100) + world.InFlight;
                 if (!isBooked || !isWithin) Assert.Fail($"seed {seed}, step {step}: {world.Spent} spent of {Limit}, {world.InFlight} of it in flight; {world.Book}");
             }

@@ -29,6 +29,9 @@ internal sealed class BudgetWorld(int seed, long limit)
 
     public long Parts => _parts.Values.Where(p => !p.IsLost).Sum(p => p.Amount);
 
+    /// <summary>Every replica that has an answer may spend no more than the database has booked for it, whichever messages were lost.</summary>
+    public bool IsCovered => _members.TrueForAll(m => !m.Hold.HasAnswer || m.Hold.Cap(0) <= _parts[m.Name].Reported + _parts[m.Name].Amount);
+
     public long LostParts => _parts.Values.Where(p => p.IsLost).Sum(p => p.Amount);
 
     public void Step(int most)

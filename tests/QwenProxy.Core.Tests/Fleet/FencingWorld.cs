@@ -127,9 +127,10 @@ internal sealed class FencingWorld(int seed, bool kills, bool faults = true)
     private void Write(Replica replica, bool isWell)
     {
         if (IsAway) return;
-        long before = _row.Version;
+        // The same tokens once more, because the answer was lost, are no others.
+        bool isInTurn = _row.Version == replica.From || _row.Generation == replica.InHand;
         bool isWritten = _row.Write(replica.Fence, replica.InHand!.Value);
-        if (isWritten && before != replica.From) WrittenOutOfTurn++;
+        if (isWritten && !isInTurn) WrittenOutOfTurn++;
         if (Loses(isWell)) return;
         replica.At = Stage.Idle;
         if (isWritten) replica.InHand = null;
