@@ -11,22 +11,41 @@ folder="$(cd "$2" && pwd)"
 log="$(mktemp)"
 trap 'rm -f "$log"' EXIT
 
+# Built apart from a developer's build: what that one compiled holds this machine's paths, and would be taken over.
 publish() {
   dotnet publish src/QwenProxy -c Release -r "$platform" -o "$folder" "-p:Version=$(build/version.sh)" "-p:SourceRevisionId=$(git rev-parse HEAD)" \
-    -p:ContinuousIntegrationBuild=true -p:RunAnalyzers=false "$@" > "$log" 2>&1
+    "-p:ArtifactsPath=$PWD/artifacts/shipped" -p:ContinuousIntegrationBuild=true -p:RunAnalyzers=false "$@" > "$log" 2>&1
 }
 
 # The first error of a build, without the paths of this machine.
 reason() { { grep -oE 'error( [A-Z]+[0-9]+)? ?: .*' "$log" || tail -n 1 "$log"; } | head -n 1 | sed -E 's/ \[[^]]*\]$//' | cut -c1-200; }
 
+# A native binary is linked on a machine of its own kind: others would compile for minutes, only to learn that there is no linker.
+links_here() {
+  local libc=""
+  if ldd --version 2>&1 | grep -qi musl; then libc=-musl; fi
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) [ "$platform" = "linux$libc-x64" ] ;;
+    Linux-aarch64) [ "$platform" = "linux$libc-arm64" ] ;;
+    Darwin-*) [ "${platform%-*}" = osx ] ;;
+    MINGW* | MSYS*) [ "${platform%-*}" = win ] ;;
+    *) return 1 ;;
+  esac
+}
+
 form=native
 why=""
-if ! publish; then
+if ! links_here; then
+  why="it is linked on a machine of its own kind; this is $(uname -s) $(uname -m)"
+elif ! publish; then
   why="$(reason)"
   rm -rf "${folder:?}"/*
+fi
+if [ -n "$why" ]; then
   form=single
   publish -p:PublishAot=false --self-contained -p:PublishSingleFile=true -p:IncludeNativeLibrariesForSelfExtract=true || { reason >&2; exit 1; }
 fi
-find "$folder" -type f \( -name '*.dbg' -o -name '*.pdb' -o -name '*.json' -o -name '*.dSYM' \) -delete
+find "$folder" -name '*.dSYM' -prune -exec rm -rf {} +
+find "$folder" -type f \( -name '*.dbg' -o -name '*.pdb' -o -name '*.json' \) -delete
 chmod 755 "$folder"/qwen-proxy*
 echo "$form${why:+ ($why)}"

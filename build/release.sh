@@ -33,7 +33,8 @@ stamp="@$SOURCE_DATE_EPOCH"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$output"
-common=(-c Release "-p:Version=$version" "-p:SourceRevisionId=$(git rev-parse HEAD)" -p:ContinuousIntegrationBuild=true -p:RunAnalyzers=false)
+artifacts="-p:ArtifactsPath=$PWD/artifacts/shipped"
+common=(-c Release "$artifacts" "-p:Version=$version" "-p:SourceRevisionId=$(git rev-parse HEAD)" -p:ContinuousIntegrationBuild=true -p:RunAnalyzers=false)
 could_not=()
 
 say() { printf '%s\n' "$*" >&2; }
@@ -86,11 +87,11 @@ for platform in "${built[@]}"; do
 done
 packaging/npm/pack.sh "$version" "$work" "$output" "${built[@]}"
 # Restored without the release's number, which would be written into the lock files.
-dotnet restore src/QwenProxy > "$work/pack.log" 2>&1 || { tail -n 5 "$work/pack.log" >&2; exit 1; }
+dotnet restore src/QwenProxy "$artifacts" > "$work/pack.log" 2>&1 || { tail -n 5 "$work/pack.log" >&2; exit 1; }
 dotnet pack src/QwenProxy --no-restore "${common[@]}" -o "$output" > "$work/pack.log" 2>&1 || { tail -n 5 "$work/pack.log" >&2; exit 1; }
 dotnet tool restore > "$work/tools.log" 2>&1 || { cat "$work/tools.log" >&2; exit 1; }
 dotnet CycloneDX src/QwenProxy/QwenProxy.csproj --recursive --exclude-dev --disable-package-restore --output "$output" --filename "qwen-proxy-$version.cdx.json" --output-format Json \
-  --no-serial-number --set-name qwen-proxy --set-version "$version" --base-intermediate-output-path "$PWD/artifacts/obj" > "$work/sbom.log" 2>&1 || { cat "$work/sbom.log" >&2; exit 1; }
+  --no-serial-number --set-name qwen-proxy --set-version "$version" --base-intermediate-output-path "$PWD/artifacts/shipped/obj" > "$work/sbom.log" 2>&1 || { cat "$work/sbom.log" >&2; exit 1; }
 # The one thing in it that would differ from build to build.
 sed -i -E "s/(\"timestamp\": *)\"[^\"]*\"/\1\"$(date -u -d "$stamp" +%Y-%m-%dT%H:%M:%SZ)\"/" "$output/qwen-proxy-$version.cdx.json"
 cp install.sh "$output/install.sh"

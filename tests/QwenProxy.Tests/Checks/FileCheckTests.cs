@@ -47,6 +47,20 @@ public sealed class FileCheckTests : IDisposable
     }
 
     [Fact]
+    public async Task FileThatAccountsShare_HasItsFaultToldOnce()
+    {
+        string file = _doctor.Folder.Write("key", "the-right-key\n");
+        File.SetUnixFileMode(file, Private | UnixFileMode.OtherRead);
+        string Account(string name, string key) => $$"""{ "name": "{{name}}", "baseUrl": "{{_upstream.BaseUrl}}", "apiKey": "file:{{key}}" }""";
+        _doctor.Configure($$"""{ "accounts": [ {{Account("a", "key")}}, {{Account("b", file)}} ] }""");
+        Assert.Equal(2, await _doctor.RunAsync("doctor --json"));
+        var found = new[] { _doctor.Find("file", "a"), _doctor.Find("file", "b") }.OrderBy(f => f.Result, StringComparer.Ordinal).ToArray();
+        // Accounts are checked side by side: either may be the first.
+        Assert.Equal([("fault", $"chmod 600 {file}"), ("note", null)], found.Select(f => (f.Result, f.Fix)));
+        Assert.Matches($"{file} is that of [ab], where it is checked", found[1].Says);
+    }
+
+    [Fact]
     public async Task FileThatAVariableNames_IsLookedAtToo()
     {
         string file = _doctor.Folder.Write("key", "the-right-key\n");

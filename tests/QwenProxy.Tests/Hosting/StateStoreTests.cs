@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Configuration;
+using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Repair;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Repair.Thinking;
@@ -72,6 +73,61 @@ public sealed class StateStoreTests : IDisposable
         Assert.Equal(StutterStanding.Seen, second.Runtime.Habits.Stutter.StandingOf("h", "m"));
         Assert.True(second.Runtime.Habits.Thinking.IsLearned("up", "m"));
         Assert.False(second.Runtime.Habits.Thinking.IsLearned("other", "m"));
+    }
+
+    /// <summary>Word for word what 0.1 left in its folder; of the thinking it knew nothing yet.</summary>
+    [Fact]
+    public async Task FilesOf01_AreTakenOver()
+    {
+        string later = TimeProvider.System.GetUtcNow().AddHours(2).ToString("o");
+        Directory.CreateDirectory(_folder.Of("state"));
+        await File.WriteAllTextAsync(_folder.Of("state", "pool.json"), $$"""
+            {
+              "breakers": [
+                {
+                  "account": "up",
+                  "model": "n",
+                  "state": "Open",
+                  "failures": 10,
+                  "nextProbe": "{{later}}"
+                }
+              ],
+              "cooldowns": [
+                {
+                  "account": "up",
+                  "kind": "QuotaExhausted",
+                  "until": "{{later}}",
+                  "hard": true,
+                  "status": 429,
+                  "code": "insufficient_quota",
+                  "message": "Your quota is used up."
+                }
+              ]
+            }
+            """);
+        await File.WriteAllTextAsync(_folder.Of("state", "stutter-prior.json"), """
+            {
+              "version": 1,
+              "upstreams": [
+                {
+                  "host": "coding-intl.dashscope.aliyuncs.com",
+                  "model": "qwen3.7-max",
+                  "clean": 4,
+                  "proven": 3
+                }
+              ]
+            }
+            """);
+        await using RunningProxy proxy = await StartAsync(new Uri("http://127.0.0.1:9/v1"));
+        Assert.Empty(proxy.Log.At(LogLevel.Warning));
+        Assert.Equal(StutterStanding.Seen, proxy.Runtime.Habits.Stutter.StandingOf("coding-intl.dashscope.aliyuncs.com", "qwen3.7-max"));
+        PoolRecord pool = proxy.Runtime.Router.Pool.Export(proxy.Runtime.Instruments.Time.GetUtcNow());
+        BreakerRecord breaker = Assert.Single(pool.Breakers);
+        Assert.Equal(("up", "n", BreakerState.Open, 10), (breaker.Account, breaker.Model, breaker.State, breaker.Failures));
+        using HttpResponseMessage refused = await proxy.PostAsync(Request);
+        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+        Assert.Contains("Your quota is used up.", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 6000, 7200);
     }
 
     [Fact]
