@@ -12,14 +12,18 @@ public sealed partial class AccountPool
 
     private bool _claimsProbes;
 
-    /// <summary>One probe in the whole fleet: a breaker lets its probe through only with a claim. False while nobody can be asked for one.</summary>
-    public void ClaimProbes(bool claims)
+    /// <summary>
+    /// Whether others can be asked. While they can, there is one probe in the whole fleet: a breaker lets its probe through only with a claim. While they
+    /// cannot, each replica probes by itself, and has an even share of each account's slots at least, since a request would else wait for what cannot come.
+    /// </summary>
+    public void Reach(bool isThere)
     {
         lock (_gate)
         {
-            if (_claimsProbes == claims) return;
-            _claimsProbes = claims;
-            foreach (CircuitBreaker breaker in _breakers.Values) breaker.NeedsClaim = claims;
+            if (_claimsProbes == isThere) return;
+            _claimsProbes = isThere;
+            foreach (CircuitBreaker breaker in _breakers.Values) breaker.NeedsClaim = isThere;
+            _slots.SetAlone(!isThere);
         }
     }
 
@@ -38,9 +42,9 @@ public sealed partial class AccountPool
     }
 
     /// <summary>See <see cref="AccountSlots.AskForShares"/>.</summary>
-    public IReadOnlyList<(string Account, LimitQuestion Question)> AskForShares(string replica, int live, bool isAlone, bool all)
+    public IReadOnlyList<(string Account, LimitQuestion Question)> AskForShares(string replica, int live, bool all)
     {
-        lock (_gate) return _slots.AskForShares(replica, live, isAlone, all);
+        lock (_gate) return _slots.AskForShares(replica, live, all);
     }
 
     public void TakeShare(string account, LimitQuestion question, LimitAnswer answer)

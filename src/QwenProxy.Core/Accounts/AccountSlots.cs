@@ -31,13 +31,17 @@ internal sealed class AccountSlots
         return Math.Min((int)learned.Limit, configured ?? int.MaxValue);
     }
 
-    /// <summary>
-    /// One of several replicas asks for its shares of the slots that accounts have. <paramref name="isAlone"/>: nobody can be asked, so a share of nothing
-    /// counts as one, since a request would else wait for what cannot come.
-    /// </summary>
-    public List<(string Account, LimitQuestion Question)> AskForShares(string replica, int live, bool isAlone, bool all)
+    /// <summary>Nobody can be asked for shares: one that is smaller than an even one counts as that.</summary>
+    public void SetAlone(bool isAlone)
     {
-        (_live, _isAlone) = (live, isAlone);
+        _isAlone = isAlone;
+        foreach (string account in _shares.Keys) HandOver(account);
+    }
+
+    /// <summary>One of several replicas asks for its shares of the slots that accounts have: what there is news of, or <paramref name="all"/>.</summary>
+    public List<(string Account, LimitQuestion Question)> AskForShares(string replica, int live, bool all)
+    {
+        _live = live;
         List<(string, LimitQuestion)> questions = [];
         foreach ((string account, int? limit) in _configured)
         {
@@ -61,7 +65,8 @@ internal sealed class AccountSlots
     private int? Share(string account, int? configured)
     {
         if (configured is not { } limit || !_shares.TryGetValue(account, out LimitHold? hold)) return configured;
-        return (int)Math.Min(limit, Math.Max(_isAlone ? 1 : 0, hold.Cap(ShareRules.BeforeAsking(limit, _live))));
+        long even = ShareRules.BeforeAsking(limit, _live);
+        return (int)Math.Min(limit, Math.Max(_isAlone ? even : 0, hold.Cap(even)));
     }
 
     public bool IsFull(string account) => LimitOf(account) is { } limit && TakenOf(account) >= limit;

@@ -79,6 +79,15 @@ public sealed class ClientMeter(string client)
         }
     }
 
+    /// <summary>Whether the database can be asked for parts, as far as this client has any.</summary>
+    public void Reach(bool isThere)
+    {
+        lock (_gate)
+        {
+            if (_parts is not null) _parts.IsAlone = !isThere;
+        }
+    }
+
     public void TakePart(PartQuestion question, LimitAnswer answer)
     {
         lock (_gate) _parts?.Take(question, answer);

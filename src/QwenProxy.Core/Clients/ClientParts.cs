@@ -26,6 +26,9 @@ internal sealed class ClientParts
 
     public int Live { get; set; } = 1;
 
+    /// <summary>Nobody can be asked for shares: one that is smaller than an even one counts as that.</summary>
+    public bool IsAlone { get; set; }
+
     public LimitHold Tokens { get; private set; } = new();
 
     public LimitHold Dollars { get; private set; } = new();
@@ -36,9 +39,9 @@ internal sealed class ClientParts
 
     public long NanoDollarsPerMonth(decimal limit) => Dollars.Cap(BudgetRules.BeforeAsking(ToNano(limit), Live));
 
-    public long RequestsPerMinute(int limit) => _requests.Cap(ShareRules.BeforeAsking(limit, Live));
+    public long RequestsPerMinute(int limit) => Share(_requests, limit);
 
-    public long Concurrent(int limit) => _concurrent.Cap(ShareRules.BeforeAsking(limit, Live));
+    public long Concurrent(int limit) => Share(_concurrent, limit);
 
     /// <summary>A request that could have been taken with a larger share.</summary>
     public void NoteRefusal(bool isRate, DateTimeOffset now)
@@ -50,6 +53,12 @@ internal sealed class ClientParts
     public void TurnDay() => Tokens = new LimitHold();
 
     public void TurnMonth() => Dollars = new LimitHold();
+
+    private long Share(LimitHold hold, int limit)
+    {
+        long even = ShareRules.BeforeAsking(limit, Live);
+        return Math.Max(hold.Cap(even), IsAlone ? even : 0);
+    }
 
     public List<PartQuestion> Ask(string replica, ClientLimits limits, ClientUse use, (int Day, int Month) window, DateTimeOffset now, bool all)
     {

@@ -49,7 +49,8 @@ public sealed record LimitQuestion(string Replica, long Number, long? Limit)
 /// <param name="Number">Of the question that it answers.</param>
 /// <param name="Amount">What the replica may spend from what it had spent when it asked, or its share.</param>
 /// <param name="Used">What the fleet has used.</param>
-public sealed record LimitAnswer(long Number, long Amount, long Used);
+/// <param name="IsShort">It is less than it has a right to, because others hold it yet: worth asking again soon.</param>
+public sealed record LimitAnswer(long Number, long Amount, long Used, bool IsShort = false);
 
 /// <summary>
 /// How a limit is divided among replicas: each spends from a part that it holds, without asking anybody, and asks in the background for more or gives back.
@@ -80,7 +81,7 @@ public static class LimitRules
     }
 
     private static (LimitBook Book, LimitPart Part, LimitAnswer Answer) Ask(
-        LimitBook book, LimitPart part, LimitQuestion question, DateTimeOffset now, Func<LimitBook, long, (long Amount, bool IsHungry)> divide, Func<LimitBook, long, long> roomOf)
+        LimitBook book, LimitPart part, LimitQuestion question, DateTimeOffset now, Func<LimitBook, long, (long Amount, bool IsHungry, bool IsShort)> divide, Func<LimitBook, long, long> roomOf)
     {
         ArgumentNullException.ThrowIfNull(book);
         ArgumentNullException.ThrowIfNull(part);
@@ -89,13 +90,13 @@ public static class LimitRules
         LimitBook others = part.IsLost ? book with { Lost = book.Lost - part.Amount } : book with { Held = book.Held - part.Amount };
         long spent = Math.Max(0, question.Spent - part.Reported);
         others = others with { Used = others.Used + spent };
-        (long amount, bool isHungry) = question.Limit is { } limit ? divide(others, roomOf(others, limit)) : (0, false);
+        (long amount, bool isHungry, bool isShort) = question.Limit is { } limit ? divide(others, roomOf(others, limit)) : (0, false, false);
         if (isHungry) others = others with { Hungry = question.Replica, HungryUntil = now + s_hungryFor };
         else if (others.Hungry == question.Replica) others = others with { Hungry = null };
         // It may go on with what it keeps until this answer has arrived, if it ever does.
         long booked = Math.Max(amount, question.Keeps);
         LimitPart next = new(booked, Math.Max(part.Reported, question.Spent), question.Number, IsLost: false);
-        return (others with { Held = others.Held + booked }, next, new LimitAnswer(question.Number, amount, others.Used));
+        return (others with { Held = others.Held + booked }, next, new LimitAnswer(question.Number, amount, others.Used, isShort));
     }
 }
 
@@ -122,13 +123,14 @@ public static class BudgetRules
     /// What it wants, but at most one part in twice as many as there are replicas of what is left: so parts shrink near the limit, and a replica that dies takes
     /// little with it. At least its part of the two in a hundred, so that it need not ask before it may begin. Nobody keeps more than that while another goes without.
     /// </summary>
-    internal static (long Amount, bool IsHungry) Part(LimitBook others, LimitQuestion question, long room, int live, bool leavesRoom)
+    internal static (long Amount, bool IsHungry, bool IsShort) Part(LimitBook others, LimitQuestion question, long room, int live, bool leavesRoom)
     {
         int replicas = Math.Max(1, live);
         long least = Math.Max(1, question.Limit!.Value / Slack / replicas);
         long wanted = leavesRoom ? least : Math.Max(least, Math.Min(question.Wants, room / (2L * replicas)));
         long amount = Math.Max(0, Math.Min(wanted, room));
-        return (amount, amount < least && others.Used < question.Limit.Value);
+        bool isShort = amount < least && others.Used < question.Limit.Value;
+        return (amount, isShort, isShort);
     }
 }
 
@@ -143,12 +145,13 @@ public static class ShareRules
 
     internal static long Room(LimitBook others, long limit) => limit - others.Held;
 
-    internal static (long Amount, bool IsHungry) Part(LimitQuestion question, long room, int live, bool leavesRoom)
+    internal static (long Amount, bool IsHungry, bool IsShort) Part(LimitQuestion question, long room, int live, bool leavesRoom)
     {
         long even = question.Limit!.Value / Math.Max(1, live);
         long needed = Math.Max(question.InUse, question.Wants);
         long wanted = leavesRoom ? Math.Min(needed, Math.Max(even, 1)) : Math.Max(needed, even);
         long amount = Math.Max(question.InUse, Math.Max(0, Math.Min(wanted, room)));
-        return (amount, amount < needed && amount < question.Limit.Value);
+        // Who has no use for its even share does not press those who have.
+        return (amount, amount < needed && amount < question.Limit.Value, amount < even && !leavesRoom);
     }
 }

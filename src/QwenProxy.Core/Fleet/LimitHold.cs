@@ -14,6 +14,7 @@ public sealed class LimitHold
     private DateTimeOffset _recentAt;
 
     private (long Spent, long? Limit) _told = (0, null);
+    private bool _asksAgain;
 
     /// <summary>What all others have used, as the last answer told.</summary>
     public long Others { get; private set; }
@@ -21,7 +22,7 @@ public sealed class LimitHold
     public bool HasAnswer => _cap is not null;
 
     /// <summary>There is news for the database, or something is needed of it.</summary>
-    public bool IsDue(long? limit, long spent, long needed) => (spent, limit) != _told || (limit is not null && (_cap is null || needed > _cap));
+    public bool IsDue(long? limit, long spent, long needed) => _asksAgain || (spent, limit) != _told || (limit is not null && (_cap is null || needed > _cap));
 
     /// <summary>How much it may have spent in all, or its share.</summary>
     /// <param name="beforeAsking">What it goes by before the first answer.</param>
@@ -49,6 +50,8 @@ public sealed class LimitHold
         if (!ReferenceEquals(question, _asked) || answer.Number != question.Number) return;
         _cap = question.Limit is null ? null : question.Spent + answer.Amount;
         _told = (question.Spent, question.Limit);
+        // It goes by the smaller part from now on; the rest is free for others once the database was told so.
+        _asksAgain = answer.Amount < question.Keeps || answer.IsShort;
         Others = answer.Used - question.Spent;
     }
 

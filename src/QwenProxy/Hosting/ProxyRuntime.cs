@@ -29,6 +29,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     private readonly ClientMeters _meters = new();
     private readonly StateStore? _state;
     private readonly KeyWatcher? _keys;
+    private readonly FleetMember? _member;
 
     public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random, UpstreamTransport? transport = null)
     {
@@ -46,18 +47,23 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Instruments.Metrics.Watch("qwen_proxy.accounts.ready", "{account}", "1 for an account that is ready, 0 for one that is held back from all its models.",
             () => States.All().Select(s => new Measurement<long>(s.Value.IsReady ? 1 : 0, new KeyValuePair<string, object?>("account", s.Key.Name))));
         Instruments.Metrics.Watch("qwen_proxy.configuration.refused", "{fault}", "Faults of the last edit of the configuration, which is not in force; 0 when it is.", () => [new Measurement<long>(_configuration.Refused.Length)]);
+        Instruments.Metrics.Watch("qwen_proxy.fleet.replicas", "{replica}", "Replicas that share the database, this one included; 1 without a database.", () => [new Measurement<long>(Members?.Live ?? 1)]);
+        Instruments.Metrics.Watch("qwen_proxy.database.away", "{database}", "1 while the database of the fleet does not serve, else 0.", () => [new Measurement<long>(Database?.Trouble is null ? 0 : 1)]);
         // Without a data folder (tests, the demo) nothing is read or written.
         if (snapshot.Storage.DataFolder.Length > 0)
         {
             _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
             _keys = new KeyWatcher(snapshot.Storage.DataFolder, snapshot.Keys, time, Instruments.Logger);
             _keys.Changed += _ => Swap(null);
-            _meters.Restore(snapshot.Storage.DataFolder, Instruments);
+            // What a fleet has taken is known to its database.
+            if (Database is null) _meters.Restore(snapshot.Storage.DataFolder, Instruments);
             Ledger = new LedgerWriter(snapshot.Storage.DataFolder, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
         }
 
-        Readiness = new Readiness(_configuration, Drain, States);
-        Status = new AdminStatus(_configuration, Readiness, Drain, Router, States, Ledger, time);
+        if (Database is not null) Members = new FleetView(Database, FleetMember.NewReplica(time), time);
+        Readiness = new Readiness(_configuration, Drain, States, Members);
+        if (Database is not null) _member = new FleetMember(Database, Members!, Router.Pool, _meters, _configuration, Report, Instruments);
+        Status = new AdminStatus(_configuration, Readiness, Router, States, Ledger, Members, time);
         Doors = NewDoors();
     }
 
@@ -81,6 +87,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     /// <summary>What the replicas of a fleet share; null on one machine.</summary>
     public FleetDatabase? Database { get; }
 
+    /// <summary>Who else is there; null on one machine.</summary>
+    public FleetView? Members { get; }
+
     /// <summary>Where settled requests are written down; null without a data folder.</summary>
     public LedgerWriter? Ledger { get; }
 
@@ -99,12 +108,13 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public bool InlineScheduling { get; init; } = true;
 
     /// <summary>Background work begins: the server is listening.</summary>
-    public void Start()
+    public void Start(Uri address)
     {
         _state?.Start();
         Ledger?.Start();
         _keys?.Start();
         Database?.Notices.Start();
+        _member?.Start(address);
     }
 
     /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
@@ -136,6 +146,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _keys?.Dispose();
+        if (_member is not null) await _member.DisposeAsync();
         if (_state is not null) await _state.DisposeAsync();
         await Upstreams.Captures.DisposeAsync();
         if (Ledger is not null) await Ledger.DisposeAsync();
@@ -167,14 +178,25 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         };
     }
 
+    private ReplicaReport Report() => new()
+    {
+        Running = Drain.Active,
+        Draining = Drain.IsDraining,
+        Ready = Readiness.Obstacle() ?? "yes",
+        Configuration = Snapshot.Fingerprint,
+        Accounts = [.. Snapshot.Accounts.Select(a => a.Name)],
+    };
+
     private IEnumerable<Measurement<long>> CountOpenBreakers() => Router.Pool.Export(Instruments.Time.GetUtcNow()).Breakers.Where(b => b.State != BreakerState.Closed)
         .GroupBy(b => b.Account).Select(g => new Measurement<long>(g.Count(), new KeyValuePair<string, object?>("account", g.Key)));
 
     private StateStore LoadState(string folder)
     {
-        StateStore store = new(folder, Instruments.Time, Instruments.Logger, new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow()), output)),
+        // In a fleet the database remembers how accounts are doing; what a file says of an earlier run is not news for the others.
+        StateFile[] pool = Database is null ? [new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow()), output))] : [];
+        StateStore store = new(folder, Instruments.Time, Instruments.Logger, [.. pool,
             new StateFile("stutter-prior.json", ReadStutter, output => Habits.Stutter.WriteTo(output)),
-            new StateFile("thinking-prior.json", ReadThinking, output => Habits.Thinking.WriteTo(output)));
+            new StateFile("thinking-prior.json", ReadThinking, output => Habits.Thinking.WriteTo(output))]);
         store.Load();
         return store;
     }

@@ -63,7 +63,7 @@ public sealed class SharedStatesTests
     public void DatabaseThatIsAway_LeavesProbesToEachReplica()
     {
         for (int i = 0; i < 3; i++) Fail(_a, FaultKind.ServerError);
-        _a.Pool.ClaimProbes(false);
+        _a.Pool.Reach(isThere: false);
         Assert.True(_a.Pool.TryLease("plan", "m", s_now.AddSeconds(16), out Lease? probe));
         Assert.True(probe.IsProbe);
     }
@@ -135,7 +135,7 @@ public sealed class SharedStatesTests
 
     private sealed class Side
     {
-        public Side() => Pool.ClaimProbes(true);
+        public Side() => Pool.Reach(isThere: true);
 
         public AccountPool Pool { get; } = new(3, TimeSpan.FromSeconds(15));
 
