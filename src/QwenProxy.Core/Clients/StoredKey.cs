@@ -59,6 +59,11 @@ public sealed record KeyRing(ImmutableArray<StoredKey> Keys)
 {
     public static KeyRing Empty { get; } = new([]);
 
+    /// <summary>Those of a fleet whose database was not read yet. Nobody can tell whether a key is asked for, so one is.</summary>
+    public static KeyRing Unknown { get; } = new([]) { AreKnown = false };
+
+    public bool AreKnown { get; private init; } = true;
+
     /// <summary>The client of a key that works now; null for any other text.</summary>
     public Client? Find(ReadOnlySpan<char> candidate, DateTimeOffset now)
     {

@@ -33,7 +33,7 @@ internal sealed class AccountDoctor(
         using Deadline deadline = new(time, Limit, limit);
         try
         {
-            if (account.CredentialsPath is { } credentials) findings.Add(CheckFile(account, credentials, $"`{AccountAuthorizer.LoginCommandOf(credentials)}`"));
+            if (account.CredentialsPath is { } credentials) findings.Add(CheckFile(account, credentials, $"`{AccountAuthorizer.LoginCommandOf(account)}`"));
             else if (account.KeyFile is { } keyFile) findings.Add(CheckFile(account, keyFile, $"write the key into {keyFile}"));
             await AskAsync(account, findings, limit.Token);
         }

@@ -17,7 +17,7 @@ internal static class TokenCheck
     /// <param name="now">By this machine's clock.</param>
     public static Finding Check(AccountSnapshot account, CredentialState state, ProxyError? refusal, bool wasTaken, DateTimeOffset now)
     {
-        string login = AccountAuthorizer.LoginCommandOf(account.CredentialsPath!);
+        string login = AccountAuthorizer.LoginCommandOf(account);
         string signIn = $"`{login}`. {SignInErrors.EndedSentence}";
         if (refusal is not null && AuthErrors.IsServiceEnded(refusal.Status, refusal.Code, refusal.Message))
             return Finding.Fault(CheckName.Token, $"the service no longer serves sign-ins: {refusal.Message}", SignInErrors.EndedSentence);

@@ -1,11 +1,12 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Storage;
 
 namespace QwenProxy.Configuration;
 
 /// <summary>Reads the list <c>accounts</c> of the file.</summary>
-internal sealed class AccountReader(LoadContext context, string qwenHome)
+internal sealed class AccountReader(LoadContext context, StorageSnapshot storage)
 {
     public static readonly string[] Keys =
         ["name", "kind", "baseUrl", "apiKey", "credentials", "profile", "models", "priority", "maxConcurrent", "headers", "native", "disabled"];
@@ -113,6 +114,8 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
             context.Fault(account, $"{path} has no baseUrl; an account with an API key needs {ValueRules.Url.Allowed}");
         if (kind == AccountKind.ApiKey && account.Find("credentials") is { } unused)
             context.Fault(unused, $"{path}.credentials is only for \"kind\": \"qwen-oauth\"");
+        if (kind == AccountKind.QwenOAuth && account.Find("credentials") is null && storage is { Database: not null, SecretKeys: null })
+            context.Fault(account, $"{path} signs in, and its tokens are kept in storage.database: that needs storage.secretKey, which must be {SealingKeys.Allowed}");
         if (kind == AccountKind.QwenOAuth && account.Find("apiKey") is { } key)
             context.Fault(key, $"{path}.apiKey is only for \"kind\": \"api-key\"; an OAuth account has credentials");
     }
@@ -183,9 +186,9 @@ internal sealed class AccountReader(LoadContext context, string qwenHome)
     {
         if (node is null)
         {
-            // The file that `login NAME` writes.
-            if (name is null) return null;
-            string own = Path.Combine(qwenHome, $"qwenproxy_creds_{name}.json");
+            // Where `login NAME` keeps it: with a database a row, whose path is null, else a file.
+            if (name is null || storage.Database is not null) return null;
+            string own = Path.Combine(storage.QwenHome, $"qwenproxy_creds_{name}.json");
             context.Value(path + ".credentials", own, "default");
             return own;
         }

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using QwenProxy.Core.Accounts;
@@ -40,7 +39,7 @@ internal sealed class ConfigurationLoader
         {
             Models = new ModelsReader(_context).Read(root?.Find("models")),
             Clients = clients.Read(root?.Find("clients")),
-            Keys = KeyFile.Read(snapshot.Storage.DataFolder, _context),
+            Keys = KeyFile.Read(snapshot.Storage, _context),
             Repair = snapshot.Repair with { DisabledQuirks = ReadQuirks(root?.Find("quirks")) },
             AllowedHosts = ReadNames(root, "allowedHosts", "a list of host names without a port, [\"proxy.example.com\"]", HostName),
             AllowedOrigins = ReadNames(root, "allowedOrigins", "a list of origins, [\"https://app.example.com\"]; a scheme, a host and a port if it is not the scheme's own", Origin),
@@ -102,9 +101,9 @@ internal sealed class ConfigurationLoader
         ImmutableArray<AccountSnapshot> active = [];
         ImmutableArray<AccountSnapshot> disabled = [];
         ConfigNode? list = _context.Expect(root?.Find("accounts"), ConfigNodeKind.Array, "accounts", "a list, [ { \"name\": … } ]");
-        if (list is not null) (active, disabled) = new AccountReader(_context, qwenHome).Read(list);
+        if (list is not null) (active, disabled) = new AccountReader(_context, snapshot.Storage).Read(list);
         bool isDiscovered = list is null || list.Items.Count == 0;
-        ImmutableArray<AccountSnapshot> found = new DiscoveredAccounts(_context, qwenHome).Find(isDiscovered);
+        ImmutableArray<AccountSnapshot> found = new DiscoveredAccounts(_context, snapshot.Storage.Database is null ? qwenHome : null).Find(isDiscovered);
         return snapshot with
         {
             Accounts = isDiscovered ? found : active,
@@ -158,8 +157,8 @@ internal sealed class ConfigurationLoader
     /// <summary>An address that others can reach, without any key, would lend the accounts to the whole network.</summary>
     private void CheckAddress(ConfigNode? root, ProxySnapshot snapshot, bool anyKeyWritten)
     {
-        bool isLoopback = snapshot.Host == "localhost" || (IPAddress.TryParse(snapshot.Host, out IPAddress? ip) && IPAddress.IsLoopback(ip));
-        if (isLoopback || anyKeyWritten || snapshot.AsksForKey || !_context.Sources.ChecksAddress) return;
+        // The keys of a fleet stand in its database; while there are none, a proxy that others can reach lets nobody in.
+        if (!snapshot.IsReachable || anyKeyWritten || snapshot.AsksForKey || !_context.Sources.ChecksAddress) return;
         string message = $"host {snapshot.Host} can be reached from other machines, and no client key is set: " +
             "anybody there could use your accounts. " +
             $"Run `qwen-proxy keys add NAME`, set {ClientReader.Variable}, write \"clients\" in the configuration file, or listen on 127.0.0.1";

@@ -8,11 +8,15 @@ namespace QwenProxy.Configuration;
 /// The accounts of a user who wrote none: from variables, then from credentials files. They are used in this order, each being asked only
 /// when those before it cannot serve; a key a person exported today says more than a file left from last year.
 /// </summary>
-internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
+/// <param name="qwenHome">Where credentials files are looked for; null where sign-ins are kept in a database, whose rows are found later.</param>
+internal sealed class DiscoveredAccounts(LoadContext context, string? qwenHome)
 {
     public const string OwnCredentials = "qwenproxy_creds.json";
     public const string NamedCredentialsPattern = "qwenproxy_creds_*.json";
     public const string QwenCodeCredentials = "oauth_creds.json";
+
+    /// <summary>The account that a login without a name makes.</summary>
+    public const string UnnamedAccount = "qwen";
 
     private const string NamedPrefix = "qwenproxy_creds_";
 
@@ -118,12 +122,13 @@ internal sealed class DiscoveredAccounts(LoadContext context, string qwenHome)
 
     private void AddCredentials()
     {
+        if (qwenHome is null) return;
         context.CredentialsFiles = WatchedInputs.FindCredentials(qwenHome);
         foreach (string file in context.CredentialsFiles)
         {
             string name = file switch
             {
-                OwnCredentials => "qwen",
+                OwnCredentials => UnnamedAccount,
                 QwenCodeCredentials => "qwen-code",
                 _ => Path.GetFileNameWithoutExtension(file)[NamedPrefix.Length..],
             };

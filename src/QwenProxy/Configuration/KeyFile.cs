@@ -10,13 +10,17 @@ internal static class KeyFile
 {
     public const string Name = "keys.json";
 
-    public static string PathIn(string dataFolder) => Path.Combine(dataFolder, Name);
+    /// <summary>The copy of a fleet's keys. Another file: the keys of one machine are not lost when it joins a fleet.</summary>
+    public const string FleetName = "fleet-keys.json";
+
+    public static string PathOf(StorageSnapshot storage) => Path.Combine(storage.DataFolder, storage.Database is null ? Name : FleetName);
 
     /// <summary>No keys when there is no file. A file that cannot be understood is a fault: without it, nobody can tell whether a key is asked for.</summary>
-    public static KeyRing Read(string dataFolder, LoadContext context)
+    public static KeyRing Read(StorageSnapshot storage, LoadContext context)
     {
-        if (dataFolder.Length == 0) return KeyRing.Empty;
-        string path = PathIn(dataFolder);
+        if (storage.DataFolder.Length == 0) return KeyRing.Empty;
+        string path = PathOf(storage);
+        if (storage.Database is not null && !File.Exists(path)) return KeyRing.Unknown;
         if (Read(path, out string? problem) is { } ring) return ring;
         context.Watch(path);
         context.Fault(path, problem!);

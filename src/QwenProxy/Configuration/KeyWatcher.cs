@@ -23,9 +23,9 @@ internal sealed partial class KeyWatcher : IDisposable
     private string? _told;
     private volatile KeyRing _current;
 
-    public KeyWatcher(string dataFolder, KeyRing first, TimeProvider time, ILogger logger)
+    public KeyWatcher(StorageSnapshot storage, KeyRing first, TimeProvider time, ILogger logger)
     {
-        _path = KeyFile.PathIn(dataFolder);
+        _path = KeyFile.PathOf(storage);
         _time = time;
         _logger = logger;
         _current = first;
@@ -37,6 +37,9 @@ internal sealed partial class KeyWatcher : IDisposable
 
     /// <summary>The last good keys.</summary>
     public KeyRing Current => _current;
+
+    /// <summary>Takes up what the file says at this moment.</summary>
+    public void LookNow() => Look();
 
     public void Start() => _timer.Change(TimeSpan.Zero, Interval);
 
@@ -72,6 +75,7 @@ internal sealed partial class KeyWatcher : IDisposable
 
     private static bool IsSame(KeyRing left, KeyRing right)
     {
+        if (left.AreKnown != right.AreKnown) return false;
         System.Buffers.ArrayBufferWriter<byte> a = new();
         System.Buffers.ArrayBufferWriter<byte> b = new();
         KeyRingJson.Write(left, a);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Clients;
@@ -40,7 +41,10 @@ internal sealed record ProxySnapshot
     public KeyRing Keys { get; init; } = KeyRing.Empty;
 
     /// <summary>A client must show a key. Otherwise anybody may ask (loopback only).</summary>
-    public bool AsksForKey => !Clients.IsEmpty || !Keys.Keys.IsEmpty;
+    public bool AsksForKey => !Clients.IsEmpty || !Keys.Keys.IsEmpty || !Keys.AreKnown || (Storage.Database is not null && IsReachable);
+
+    /// <summary>It listens where other machines can reach it.</summary>
+    public bool IsReachable => Host != "localhost" && !(IPAddress.TryParse(Host, out IPAddress? address) && IPAddress.IsLoopback(address));
 
     public RepairSnapshot Repair { get; init; } = new();
 

@@ -22,7 +22,7 @@ internal sealed class AccountsCommand(Terminal terminal, Func<ConfigurationFlags
         }
 
         (JsonDocument? running, _) = await AdminClient.StatusAsync(snapshot, stop);
-        using JsonDocument status = running ?? await OfflineAsync(snapshot);
+        using JsonDocument status = running ?? await OfflineAsync(snapshot, stop);
         JsonElement accounts = status.RootElement.GetProperty("accounts");
         if (options.Json)
         {
@@ -42,9 +42,10 @@ internal sealed class AccountsCommand(Terminal terminal, Func<ConfigurationFlags
         return ExitCodes.NotFound;
     }
 
-    private static async Task<JsonDocument> OfflineAsync(ProxySnapshot snapshot)
+    private static async Task<JsonDocument> OfflineAsync(ProxySnapshot snapshot, CancellationToken stop)
     {
         await using ProxyRuntime runtime = new(snapshot, NullLoggerFactory.Instance, TimeProvider.System, new Random());
+        await runtime.OpenAsync(stop);
         return JsonDocument.Parse(runtime.Status.Render());
     }
 

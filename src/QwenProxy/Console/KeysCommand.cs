@@ -23,7 +23,7 @@ internal sealed class KeysCommand(Terminal terminal, Func<ConfigurationFlags, Co
 
         int Tell()
         {
-            if (!snapshot.AsksForKey) terminal.Error.WriteLine("This is the first key: from now on every client must show one.");
+            if (ring.Keys.IsEmpty && snapshot.Clients.IsEmpty) terminal.Error.WriteLine("This is the first key: from now on every client must show one.");
             return Print(stored, key, options.Json);
         }
     }, stop);
@@ -52,7 +52,7 @@ internal sealed class KeysCommand(Terminal terminal, Func<ConfigurationFlags, Co
 
         int Tell()
         {
-            terminal.Error.WriteLine($"The key of {options.Name} works no more; a running proxy knows within a second.");
+            terminal.Error.WriteLine($"The key of {options.Name} works no more; {(snapshot.Storage.Database is null ? "a running proxy knows within a second" : "running replicas know within seconds")}.");
             if (options.Json) JsonPrinter.Print(terminal, json => WriteKey(json, revoked, key: null));
             return ExitCodes.Done;
         }
@@ -69,7 +69,7 @@ internal sealed class KeysCommand(Terminal terminal, Func<ConfigurationFlags, Co
         }
 
         Func<int> tell = () => ExitCodes.Failed;
-        await new KeyStore(snapshot.Storage.DataFolder, time).ChangeAsync(
+        await new KeyStore(snapshot.Storage, time).ChangeAsync(
             ring =>
             {
                 (KeyRing? changed, tell) = change(snapshot, ring);

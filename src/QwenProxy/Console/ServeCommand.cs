@@ -19,7 +19,7 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
         }
 
         // Nobody has signed in and there is a person to ask: as the first start of the original did, begin with the login.
-        if (snapshot.Accounts.IsEmpty && snapshot.DisabledAccounts.IsEmpty && terminal.IsInteractive && !System.Console.IsInputRedirected)
+        if (snapshot.Storage.Database is null && snapshot.Accounts.IsEmpty && snapshot.DisabledAccounts.IsEmpty && terminal.IsInteractive && !System.Console.IsInputRedirected)
         {
             terminal.Error.WriteLine("There is no account yet, so this begins with a sign-in. To use an API key instead, stop it (Ctrl-C) and set DASHSCOPE_API_KEY.");
             int signedIn = await Credentials.LoginCommand.RunAsync(SignInCommands.OptionsFor(null, json: false, snapshot.Storage), terminal.Out, terminal.Error, stop);

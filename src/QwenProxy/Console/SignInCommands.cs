@@ -1,5 +1,7 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using QwenProxy.Configuration;
 using QwenProxy.Credentials;
+using QwenProxy.Storage;
 
 namespace QwenProxy.Console;
 
@@ -30,6 +32,19 @@ internal sealed class SignInCommands(Terminal terminal, Func<ConfigurationFlags,
             return ExitCodes.BadUsage;
         }
 
-        return await run(OptionsFor(name, json, snapshot.Storage), terminal.Out, terminal.Error, stop);
+        Credentials.LoginOptions options = OptionsFor(name, json, snapshot.Storage);
+        string account = name ?? DiscoveredAccounts.UnnamedAccount;
+        bool isFile = snapshot.Accounts.Concat(snapshot.DisabledAccounts).Any(a => a.Name == account && a.CredentialsPath is not null);
+        if (snapshot.Storage.Database is not { } address || isFile) return await run(options, terminal.Out, terminal.Error, stop);
+        if (snapshot.Storage.SecretKeys is not { } keys)
+        {
+            terminal.Error.WriteLine($"Sign-ins are kept in storage.database, sealed: set storage.secretKey, which must be {SealingKeys.Allowed}.");
+            return ExitCodes.BadUsage;
+        }
+
+        await using FleetDatabase database = new(address, TimeProvider.System, NullLogger.Instance);
+        FleetCredentials fleet = new(database, keys, TokenBrokerOptions.RandomId, TimeProvider.System, static () => 0.5);
+        await fleet.ReadAsync(stop);
+        return await run(options with { Store = fleet.StoreOf(account) }, terminal.Out, terminal.Error, stop);
     }
 }

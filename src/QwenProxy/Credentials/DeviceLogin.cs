@@ -25,7 +25,7 @@ internal sealed record DeviceLoginResult(string? SavedTo, string? Failure, DateT
 /// The device flow: asks for a code, shows it, polls at the server's interval until the person has confirmed it, and saves the sign-in under the
 /// lock. A running proxy sees the changed file and takes it over.
 /// </summary>
-internal sealed class DeviceLogin(OAuthClient client, CredentialsFile file, CredentialsLock fileLock, DurableFiles files, TimeProvider time)
+internal sealed class DeviceLogin(OAuthClient client, ICredentialsStore store, TimeProvider time)
 {
     private const int RefusalsInARow = 3;
 
@@ -85,19 +85,10 @@ internal sealed class DeviceLogin(OAuthClient client, CredentialsFile file, Cred
 
     private async Task<DeviceLoginResult> SaveAsync(TokenGrant grant, DateTimeOffset asked, CancellationToken stop)
     {
-        try
-        {
-            files.EnsureFolder(file.Folder, ours: false);
-
-            // A refresh that another program has in flight would write the old sign-in over this one.
-            using LockAttempt attempt = await fileLock.AcquireAsync(() => false, stop);
-            QwenCredentials credentials = QwenCredentials.After(grant, file.Read().Credentials, asked);
-            file.Save(credentials);
-            return new DeviceLoginResult(file.Path, null, credentials.ExpiresAt);
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            return Failed($"the sign-in could not be saved to {file.Path}: {fault.Message}");
-        }
+        // A refresh that another program has in flight would write the old sign-in over this one.
+        using LockAttempt attempt = await store.AcquireAsync(() => false, stop);
+        QwenCredentials credentials = QwenCredentials.After(grant, store.Read().Credentials, asked);
+        SaveResult saved = await store.SaveAsync(credentials, stop);
+        return saved.Fault is { } fault ? Failed($"the sign-in could not be saved to {store.Path}: {attempt.Reason ?? fault}") : new DeviceLoginResult(store.Path, null, credentials.ExpiresAt);
     }
 }

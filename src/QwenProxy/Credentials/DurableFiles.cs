@@ -2,8 +2,9 @@ using System.Runtime.Versioning;
 
 namespace QwenProxy.Credentials;
 
-/// <summary>What identifies one state of a file without reading it.</summary>
-internal sealed record FileStamp(string Path, DateTime ModifiedUtc, long Length);
+/// <summary>What identifies one state of a sign-in without reading it.</summary>
+/// <param name="Mark">A file's length, a row's version.</param>
+internal sealed record FileStamp(string Path, DateTime ModifiedUtc, long Mark);
 
 /// <summary>
 /// The few file operations that sign-in needs, each whole or not at all. Not sealed: tests replace single operations by a full disk or a

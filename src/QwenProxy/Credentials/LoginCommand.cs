@@ -17,9 +17,10 @@ internal static class LoginCommand
 
         using SocketsHttpHandler handler = new() { AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(10) };
         using HttpMessageInvoker own = new(handler, disposeHandler: false);
-        DeviceLogin login = Create(options, options.Http ?? own);
         try
         {
+            if (options.Store is null) options.Files.EnsureFolder(options.QwenHome, ours: false);
+            DeviceLogin login = new(new OAuthClient(options.OAuthBaseUrl, options.Http ?? own, options.Time, options.NewId), (ICredentialsStore?)options.Store ?? FileOf(options), options.Time);
             Pkce pkce = new(RandomNumberGenerator.GetBytes(Pkce.EntropyBytes));
             DeviceLoginResult result = await login.RunAsync(pkce, console, stop);
             if (result.IsSignedIn) console.Done(result);
@@ -31,13 +32,16 @@ internal static class LoginCommand
             console.Failed("it was given up; nothing was changed");
             return 1;
         }
+        catch (Exception unusable) when (unusable is IOException or UnauthorizedAccessException)
+        {
+            console.Failed($"the folder {options.QwenHome} cannot be made: {unusable.Message}");
+            return 1;
+        }
     }
 
-    private static DeviceLogin Create(LoginOptions options, HttpMessageInvoker http)
+    private static FileCredentials FileOf(LoginOptions options)
     {
         CredentialsFile file = new(CredentialsPaths.For(options.QwenHome, options.Name), null, folderIsOurs: true, options.Files, options.NewId);
-        CredentialsLock fileLock = new(file.Folder, options.Files, options.Time, static () => 0.5, options.NewId);
-        OAuthClient client = new(options.OAuthBaseUrl, http, options.Time, options.NewId);
-        return new DeviceLogin(client, file, fileLock, options.Files, options.Time);
+        return new FileCredentials(file, new CredentialsLock(file.Folder, options.Files, options.Time, static () => 0.5, options.NewId));
     }
 }

@@ -9,6 +9,9 @@ internal sealed record LoginOptions
     /// <summary>QWEN_HOME.</summary>
     public required string QwenHome { get; init; }
 
+    /// <summary>Where sign-ins are kept when that is a database; null for files in <see cref="QwenHome"/>.</summary>
+    public DatabaseCredentials? Store { get; init; }
+
     public Uri OAuthBaseUrl { get; init; } = new("https://chat.qwen.ai");
 
     public bool Json { get; init; }

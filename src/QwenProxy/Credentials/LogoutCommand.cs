@@ -16,6 +16,7 @@ internal static class LogoutCommand
             return 64;
         }
 
+        if (options.Store is { } store) return await EndAsync(options, store, output, errors, stop);
         CredentialsFile file = new(
             CredentialsPaths.For(options.QwenHome, options.Name), CredentialsPaths.FallbackFor(options.QwenHome, options.Name), folderIsOurs: true,
             options.Files, options.NewId);
@@ -42,6 +43,28 @@ internal static class LogoutCommand
         }
     }
 
+    /// <summary>The row stays, sealed and marked: nothing is deleted here either.</summary>
+    private static async Task<int> EndAsync(LoginOptions options, DatabaseCredentials store, TextWriter output, TextWriter errors, CancellationToken stop)
+    {
+        using LockAttempt attempt = await store.AcquireAsync(() => false, stop);
+        string? fault = attempt.Outcome == LockOutcome.Held ? null : attempt.Reason;
+        if (fault is null && store.Stamp() is null)
+        {
+            await errors.WriteLineAsync($"There is no sign-in to end: {store.Read().Fault}.");
+            return 2;
+        }
+
+        fault ??= await store.SignOutAsync(stop);
+        if (fault is not null)
+        {
+            await errors.WriteLineAsync($"The sign-in in {store.Path} could not be ended: {fault}.");
+            return 1;
+        }
+
+        await TellAsync(options, output, errors, store.Path, backup: null);
+        return 0;
+    }
+
     private static async Task TellAsync(LoginOptions options, TextWriter output, TextWriter errors, string path, string? backup)
     {
         if (options.Json)
@@ -60,7 +83,7 @@ internal static class LogoutCommand
             return;
         }
 
-        await errors.WriteLineAsync($"Signed out. {path} is now {backup}.");
+        await errors.WriteLineAsync(backup is null ? $"Signed out in {path}, for all replicas." : $"Signed out. {path} is now {backup}.");
         bool shared = Path.GetFileName(path) == CredentialsPaths.SharedFile;
         if (shared) await errors.WriteLineAsync("The file was shared with qwen-code, which is signed out too.");
     }

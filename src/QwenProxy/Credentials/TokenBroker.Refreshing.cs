@@ -82,7 +82,7 @@ internal sealed partial class TokenBroker
         {
             TakeUp(token);
             if (failedToken is null) _condemned = 0;
-            if (outcome.Kind == RefreshOutcomeKind.Adopted) _log.Adopted(_file.Path);
+            if (outcome.Kind == RefreshOutcomeKind.Adopted) _log.Adopted(_store.Path);
             else _log.Refreshed(token.ExpiresAt);
             return;
         }

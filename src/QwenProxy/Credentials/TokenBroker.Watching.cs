@@ -96,9 +96,9 @@ internal sealed partial class TokenBroker
         lock (_gate)
         {
             Volatile.Write(ref _lookedAt, _time.GetTimestamp());
-            FileStamp? stamp = _file.Stamp();
+            FileStamp? stamp = _store.Stamp();
             if (stamp is not null && stamp == _seen) return;
-            TakeReading(_file.Read());
+            TakeReading(_store.Read());
             _hasRead = true;
         }
     }
@@ -110,7 +110,7 @@ internal sealed partial class TokenBroker
             // Missing or unreadable: what memory holds goes on, unless its owner signed it out.
             _seen = reading.Stamp;
             _fault = reading.Fault!;
-            if (_held is not { } orphan || reading.Stamp is not null || !_file.WasSignedOut(orphan.Credentials)) return;
+            if (_held is not { } orphan || reading.Stamp is not null || !_store.WasSignedOut(orphan.Credentials)) return;
             _held = null;
             _verdict = null;
             _fault = "it was signed out with logout";
@@ -131,7 +131,7 @@ internal sealed partial class TokenBroker
         else if (credentials != held.Credentials)
         {
             TakeUp(_intake.FromFile(credentials, reading.Stamp, isChange: true));
-            _log.Adopted(_file.Path);
+            _log.Adopted(_store.Path);
         }
         else
         {

@@ -16,7 +16,7 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     private readonly TokenBrokerOptions _options;
     private readonly TimeProvider _time;
     private readonly CredentialLog _log;
-    private readonly CredentialsFile _file;
+    private readonly ICredentialsStore _store;
     private readonly OAuthClient _client;
     private readonly TokenIntake _intake;
     private readonly TokenRefresh _refresher;
@@ -28,7 +28,7 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     private volatile HeldToken? _held;
     private volatile Verdict? _verdict;
     private volatile Secret? _served;
-    private string _fault = "the credentials file was not read yet";
+    private string _fault = "its sign-in was not read yet";
 
     public TokenBroker(TokenBrokerOptions options, HttpMessageInvoker http, TimeProvider time, Random random, ILogger logger)
     {
@@ -40,11 +40,10 @@ internal sealed partial class TokenBroker : IAsyncDisposable
         {
             lock (random) return random.NextDouble();
         };
-        _file = new CredentialsFile(options.CredentialsPath, options.FallbackPath, options.FolderIsOurs, options.Files, options.NewId);
+        _store = options.Store ?? FileOf(options);
         _client = new OAuthClient(options.OAuthBaseUrl, http, time, options.NewId);
         _intake = new TokenIntake(options, time, _log);
-        CredentialsLock fileLock = new(_file.Folder, options.Files, time, _chance, options.NewId);
-        _refresher = new TokenRefresh(_file, fileLock, _client, _intake, time, _chance, _log);
+        _refresher = new TokenRefresh(_store, _client, _intake, time, _chance, _log);
     }
 
     /// <summary>
@@ -142,13 +141,19 @@ internal sealed partial class TokenBroker : IAsyncDisposable
             {
                 Kind = kind,
                 Why = why,
-                FilePath = held?.Stamp?.Path ?? _file.Path,
+                FilePath = held?.Stamp?.Path ?? _store.Path,
                 ExpiresAt = held?.ExpiresAt,
                 BaseUrl = held?.Result.BaseUrl,
                 ClockSkew = _client.ClockSkew,
                 IsUnsaved = held?.IsUnsaved ?? false,
             };
         }
+    }
+
+    private FileCredentials FileOf(TokenBrokerOptions options)
+    {
+        CredentialsFile file = new(options.CredentialsPath, options.FallbackPath, options.FolderIsOurs, options.Files, options.NewId);
+        return new FileCredentials(file, new CredentialsLock(file.Folder, options.Files, _time, _chance, options.NewId));
     }
 
     private AccessTokenResult SignedOut(string why) =>

@@ -8,7 +8,11 @@ internal sealed record TokenBrokerOptions
     /// <summary>The account's name, for messages.</summary>
     public required string AccountName { get; init; }
 
-    public required string CredentialsPath { get; init; }
+    /// <summary>The file; empty with a <see cref="Store"/>.</summary>
+    public string CredentialsPath { get; init; } = "";
+
+    /// <summary>Where the sign-in is kept when that is no file.</summary>
+    public ICredentialsStore? Store { get; init; }
 
     /// <summary>Used while <see cref="CredentialsPath"/> does not exist; a login that appears there takes over without restart.</summary>
     public string? FallbackPath { get; init; }

@@ -21,7 +21,7 @@ internal sealed record RefreshOutcome(RefreshOutcomeKind Kind, string Reason, He
 /// One refresh from end to end: lock, re-read, adopt or ask, save, release. It knows the file and the server, and nothing of who waits for it.
 /// </summary>
 internal sealed class TokenRefresh(
-    CredentialsFile file, CredentialsLock fileLock, OAuthClient client, TokenIntake intake, TimeProvider time, Func<double> chance, CredentialLog log)
+    ICredentialsStore store, OAuthClient client, TokenIntake intake, TimeProvider time, Func<double> chance, CredentialLog log)
 {
     // Further tries are made under the lock, and others wait for it.
     private static readonly TimeSpan s_triesEnd = TimeSpan.FromSeconds(3);
@@ -32,12 +32,12 @@ internal sealed class TokenRefresh(
     /// <param name="tries">How often the server is asked while it fails in passing ways.</param>
     public async Task<RefreshOutcome> RunAsync(HeldToken held, string? failedToken, int tries, CancellationToken stop)
     {
-        using LockAttempt attempt = await fileLock.AcquireAsync(() => Adoptable(held, failedToken, file.Read()) is not null, stop);
+        using LockAttempt attempt = await store.AcquireAsync(() => Adoptable(held, failedToken, store.Read()) is not null, stop);
         if (attempt.Outcome == LockOutcome.TimedOut) return new RefreshOutcome(RefreshOutcomeKind.Failed, attempt.Reason!);
         if (attempt.Outcome == LockOutcome.Unavailable) log.LockUnavailable(attempt.Reason!);
-        CredentialsReading reading = file.Read();
+        CredentialsReading reading = store.Read();
         if (Adoptable(held, failedToken, reading) is { } newer) return Adopted(newer);
-        if (reading.Stamp is null && file.WasSignedOut(held.Credentials)) return Refused("it was signed out with logout");
+        if (reading.Stamp is null && store.WasSignedOut(held.Credentials)) return Refused("it was signed out with logout");
 
         // The file is the truth, except while it lacks what memory has because it could not be written.
         QwenCredentials before = reading.Credentials is { } read && !(held.IsUnsaved && reading.Stamp == held.Stamp) ? read : held.Credentials;
@@ -48,11 +48,11 @@ internal sealed class TokenRefresh(
     /// <summary>Writes tokens that could not be saved before. Returns them as saved, or as they were.</summary>
     public async Task<HeldToken> SaveAgainAsync(HeldToken held, CancellationToken stop)
     {
-        using LockAttempt attempt = await fileLock.AcquireAsync(() => file.Stamp() != held.Stamp, stop);
+        using LockAttempt attempt = await store.AcquireAsync(() => store.Stamp() != held.Stamp, stop);
 
         // A file that changed meanwhile holds somebody's newer login; the next look at it decides.
-        if (file.Stamp() != held.Stamp) return held;
-        return Save(held, isRetry: true);
+        if (store.Stamp() != held.Stamp) return held;
+        return await SaveAsync(held, isRetry: true, stop);
     }
 
     private static RefreshOutcome Adopted(HeldToken token) => new(RefreshOutcomeKind.Adopted, "another program put it there", token);
@@ -70,17 +70,17 @@ internal sealed class TokenRefresh(
             if (reply.Kind == OAuthReplyKind.Granted)
             {
                 // A login copied into place while we asked wins over the refresh of the one before it.
-                CredentialsReading now = file.Read();
+                CredentialsReading now = store.Read();
                 bool replaced = now.Credentials?.RefreshToken is { } refreshToken && !refreshToken.Equals(before.RefreshToken);
                 if (replaced && Adoptable(held, failedToken, now) is { } other) return Adopted(other);
                 HeldToken fresh = intake.FromGrant(reply.Grant!, before, held, asked, askedAt) with { ReplacesRefused = failedToken is not null };
-                return new RefreshOutcome(RefreshOutcomeKind.Refreshed, "refreshed", Save(fresh, isRetry: false));
+                return new RefreshOutcome(RefreshOutcomeKind.Refreshed, "refreshed", await SaveAsync(fresh, isRetry: false, stop));
             }
 
             if (reply.Kind == OAuthReplyKind.Refused)
             {
                 // A program that does not know the lock may have used the token a moment ago: then its new one is in the file.
-                return Adoptable(held, failedToken, file.Read()) is { } newer
+                return Adoptable(held, failedToken, store.Read()) is { } newer
                     ? Adopted(newer)
                     : Refused($"{client.Host} refused to refresh it ({reply.Reason})");
             }
@@ -92,19 +92,17 @@ internal sealed class TokenRefresh(
     }
 
     /// <summary>Saved before use: a rotated refresh token that only memory knows is lost with the process.</summary>
-    private HeldToken Save(HeldToken fresh, bool isRetry)
+    private async Task<HeldToken> SaveAsync(HeldToken fresh, bool isRetry, CancellationToken stop)
     {
-        try
+        SaveResult saved = await store.SaveAsync(fresh.Credentials, stop);
+        if (saved.Fault is not { } fault)
         {
-            FileStamp? stamp = file.Save(fresh.Credentials);
-            if (isRetry) log.SavedAfterAll(file.Path);
-            return fresh with { Stamp = stamp, IsUnsaved = false };
+            if (isRetry) log.SavedAfterAll(store.Path);
+            return fresh with { Stamp = saved.Stamp, IsUnsaved = false };
         }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            if (!isRetry) log.SaveFailed(file.Path, fault.Message);
-            return fresh with { Stamp = file.Stamp(), IsUnsaved = true };
-        }
+
+        if (!isRetry) log.SaveFailed(store.Path, fault);
+        return fresh with { Stamp = saved.Stamp, IsUnsaved = true };
     }
 
     private HeldToken? Adoptable(HeldToken held, string? failedToken, CredentialsReading reading)

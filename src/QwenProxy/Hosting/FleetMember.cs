@@ -28,7 +28,7 @@ internal sealed partial class FleetMember : IAsyncDisposable
     /// <summary>For one use of the database in the loop. Longer than a database takes that answers each statement after a second.</summary>
     private static readonly TimeSpan s_bound = TimeSpan.FromSeconds(8);
 
-    private static readonly TimeSpan s_patienceAtEnd = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
     private readonly FleetView _view;
     private readonly AccountPool _pool;
@@ -42,6 +42,7 @@ internal sealed partial class FleetMember : IAsyncDisposable
     private readonly SharedStates _states = new();
     private readonly SemaphoreSlim _statesGate = new(1, 1);
     private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource _firstHearing = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task? _running;
     private long _beatAt = long.MinValue;
     private long _sharedAt = long.MinValue;
@@ -73,8 +74,11 @@ internal sealed partial class FleetMember : IAsyncDisposable
     public static Replica NewReplica(TimeProvider time) =>
         new(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)), Environment.MachineName, "", typeof(FleetMember).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "", time.GetUtcNow());
 
-    /// <summary>The first round, before anybody is served; it may fail, as any other.</summary>
-    public Task OpenAsync() => RoundAsync();
+    /// <summary>The first round, and the first news of accounts, before anybody is served: a few seconds at most, and not for a database that is away.</summary>
+    public async Task OpenAsync()
+    {
+        if (_view.Trouble is null && await RoundAsync()) await _firstHearing.Task.WaitAsync(s_patience, TimeProvider.System).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
 
     /// <param name="address">Where this replica listens.</param>
     public void Start(Uri address)
@@ -229,6 +233,7 @@ internal sealed partial class FleetMember : IAsyncDisposable
             DateTimeOffset now = _instruments.Time.GetUtcNow();
             SharedNews news = _states.Incoming(rows, now);
             _pool.Merge(news.Found, news.TakenBack, now);
+            _firstHearing.TrySetResult();
         }
         finally
         {
@@ -240,7 +245,7 @@ internal sealed partial class FleetMember : IAsyncDisposable
     {
         try
         {
-            using CancellationTokenSource limit = new(s_patienceAtEnd, TimeProvider.System);
+            using CancellationTokenSource limit = new(s_patience, TimeProvider.System);
             List<LimitAsk> asks = [];
             DateTimeOffset now = _instruments.Time.GetLocalNow();
             foreach ((string client, ClientLimits _) in Clients())
@@ -249,8 +254,8 @@ internal sealed partial class FleetMember : IAsyncDisposable
                     asks.Add(new LimitAsk($"client:{client}:{question.Limit}", question.IsBudget, question.Question, static _ => { }));
             }
 
-            if (asks.Count > 0) await _limits.AskAsync(_view.Self.Id, asks, _view.Live, limit.Token, s_patienceAtEnd);
-            await _replicas.LeaveAsync(_view.Self.Id, limit.Token, s_patienceAtEnd);
+            if (asks.Count > 0) await _limits.AskAsync(_view.Self.Id, asks, _view.Live, limit.Token, s_patience);
+            await _replicas.LeaveAsync(_view.Self.Id, limit.Token, s_patience);
         }
         catch (Exception failure) when (failure is DatabaseAwayException or OperationCanceledException)
         {

@@ -14,7 +14,6 @@ using QwenProxy.Endpoints;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Lifecycle;
 using QwenProxy.Proxying.Settlement;
-using QwenProxy.Storage;
 using QwenProxy.Upstreams;
 
 namespace QwenProxy.Hosting;
@@ -26,6 +25,7 @@ namespace QwenProxy.Hosting;
 internal sealed class ProxyRuntime : IAsyncDisposable
 {
     private readonly CurrentConfiguration _configuration;
+    private ProxySnapshot _written;
     private readonly ClientMeters _meters = new();
     private readonly StateStore? _state;
     private readonly KeyWatcher? _keys;
@@ -34,10 +34,11 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random, UpstreamTransport? transport = null)
     {
         _configuration = new CurrentConfiguration(snapshot);
+        _written = snapshot;
         LoggerFactory = loggers;
         Instruments = new Instruments(time, loggers.CreateLogger("QwenProxy"), new ProxyMetrics(), new IdSource(random));
-        if (snapshot.Storage.Database is { } address) Database = new FleetDatabase(address, time, Instruments.Logger);
-        AccountAuthorizer authorizer = new(time, random, Instruments.Logger);
+        Fleet = FleetState.Of(snapshot.Storage, time, random, Instruments.Logger);
+        AccountAuthorizer authorizer = new(time, random, Instruments.Logger, Fleet?.Credentials);
         authorizer.Apply(snapshot);
         Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints(time), new RefusedSwitches(), new OutputLimits());
         Models = new ModelDirectory(Upstreams.Transport, authorizer, time, loggers.CreateLogger<ModelDirectory>());
@@ -48,21 +49,21 @@ internal sealed class ProxyRuntime : IAsyncDisposable
             () => States.All().Select(s => new Measurement<long>(s.Value.IsReady ? 1 : 0, new KeyValuePair<string, object?>("account", s.Key.Name))));
         Instruments.Metrics.Watch("qwen_proxy.configuration.refused", "{fault}", "Faults of the last edit of the configuration, which is not in force; 0 when it is.", () => [new Measurement<long>(_configuration.Refused.Length)]);
         Instruments.Metrics.Watch("qwen_proxy.fleet.replicas", "{replica}", "Replicas that share the database, this one included; 1 without a database.", () => [new Measurement<long>(Members?.Live ?? 1)]);
-        Instruments.Metrics.Watch("qwen_proxy.database.away", "{database}", "1 while the database of the fleet does not serve, else 0.", () => [new Measurement<long>(Database?.Trouble is null ? 0 : 1)]);
+        Instruments.Metrics.Watch("qwen_proxy.database.away", "{database}", "1 while the database of the fleet does not serve, else 0.", () => [new Measurement<long>(Fleet?.Database.Trouble is null ? 0 : 1)]);
         // Without a data folder (tests, the demo) nothing is read or written.
         if (snapshot.Storage.DataFolder.Length > 0)
         {
             _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
-            _keys = new KeyWatcher(snapshot.Storage.DataFolder, snapshot.Keys, time, Instruments.Logger);
+            _keys = new KeyWatcher(snapshot.Storage, snapshot.Keys, time, Instruments.Logger);
             _keys.Changed += _ => Swap(null);
             // What a fleet has taken is known to its database.
-            if (Database is null) _meters.Restore(snapshot.Storage.DataFolder, Instruments);
+            if (Fleet is null) _meters.Restore(snapshot.Storage.DataFolder, Instruments);
             Ledger = new LedgerWriter(snapshot.Storage.DataFolder, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
         }
 
-        if (Database is not null) Members = new FleetView(Database, FleetMember.NewReplica(time), time);
+        if (Fleet is not null) Members = new FleetView(Fleet.Database, FleetMember.NewReplica(time), time);
         Readiness = new Readiness(_configuration, Drain, States, Members);
-        if (Database is not null) _member = new FleetMember(Database, Members!, Router.Pool, _meters, _configuration, Report, Instruments);
+        if (Fleet is not null) _member = new FleetMember(Fleet.Database, Members!, Router.Pool, _meters, _configuration, Report, Instruments);
         Status = new AdminStatus(_configuration, Readiness, Router, States, Ledger, Members, time);
         Doors = NewDoors();
     }
@@ -85,7 +86,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public Router Router { get; }
 
     /// <summary>What the replicas of a fleet share; null on one machine.</summary>
-    public FleetDatabase? Database { get; }
+    public FleetState? Fleet { get; }
 
     /// <summary>Who else is there; null on one machine.</summary>
     public FleetView? Members { get; }
@@ -107,20 +108,29 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     /// <summary>Runs socket callbacks where they arrive instead of on the pool; see docs/performance.md.</summary>
     public bool InlineScheduling { get; init; } = true;
 
+    /// <summary>Before the server listens: what a fleet knows is read, for a few seconds at most.</summary>
+    public async Task OpenAsync(CancellationToken stop)
+    {
+        if (Fleet is null) return;
+        Fleet.AccountsChanged += () => Swap(null);
+        await Fleet.StartAsync(stop);
+        await _member!.OpenAsync();
+        _keys?.LookNow();
+        Swap(null);
+    }
+
     /// <summary>Background work begins: the server is listening.</summary>
     public void Start(Uri address)
     {
         _state?.Start();
         Ledger?.Start();
         _keys?.Start();
-        Database?.Notices.Start();
         _member?.Start(address);
     }
 
     /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
     public void Apply(ProxySnapshot snapshot)
     {
-        Upstreams.Authorizer.Apply(snapshot);
         Upstreams.NativeEndpoints.Forget();
         Upstreams.RefusedSwitches.Forget();
         Upstreams.OutputLimits.Forget();
@@ -128,13 +138,15 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Swap(snapshot);
     }
 
-    /// <summary>The keys in force are those that were seen last, not those of the moment when a configuration was read.</summary>
+    /// <summary>Keys and a fleet's sign-ins in force are those that were seen last, not those of the moment when a configuration was read.</summary>
     private void Swap(ProxySnapshot? loaded)
     {
         lock (_meters)
         {
-            ProxySnapshot snapshot = loaded ?? Snapshot;
+            ProxySnapshot snapshot = _written = loaded ?? _written;
             if (_keys is not null) snapshot = snapshot with { Keys = _keys.Current };
+            if (Fleet is not null) snapshot = Fleet.WithSignedIn(snapshot);
+            Upstreams.Authorizer.Apply(snapshot);
             _configuration.Snapshot = snapshot;
             Router.Apply(snapshot);
         }
@@ -151,7 +163,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         await Upstreams.Captures.DisposeAsync();
         if (Ledger is not null) await Ledger.DisposeAsync();
         await Upstreams.Authorizer.DisposeAsync();
-        if (Database is not null) await Database.DisposeAsync();
+        if (Fleet is not null) await Fleet.DisposeAsync();
         Upstreams.Transport.Dispose();
         Instruments.Metrics.Dispose();
         Drain.Dispose();
@@ -193,7 +205,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     private StateStore LoadState(string folder)
     {
         // In a fleet the database remembers how accounts are doing; what a file says of an earlier run is not news for the others.
-        StateFile[] pool = Database is null ? [new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow()), output))] : [];
+        StateFile[] pool = Fleet is null ? [new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow()), output))] : [];
         StateStore store = new(folder, Instruments.Time, Instruments.Logger, [.. pool,
             new StateFile("stutter-prior.json", ReadStutter, output => Habits.Stutter.WriteTo(output)),
             new StateFile("thinking-prior.json", ReadThinking, output => Habits.Thinking.WriteTo(output))]);

@@ -70,6 +70,7 @@ internal sealed class ProxyServer : IAsyncDisposable
         ProxyServer server = new(app, runtime);
         try
         {
+            await runtime.OpenAsync(cancellationToken);
             await app.StartAsync(cancellationToken);
         }
         catch

@@ -5,7 +5,7 @@ namespace QwenProxy.Storage;
 
 /// <summary>The database cannot be asked now. It passes by itself or by its administrator's doing; nothing is wrong with what was asked.</summary>
 internal sealed class DatabaseAwayException(string database, string problem, Exception? cause = null)
-    : Exception($"The database {database} does not serve: {problem}.", cause)
+    : IOException($"The database {database} does not serve: {problem}.", cause)
 {
     /// <summary>Without a full stop.</summary>
     public string Problem => problem;
@@ -25,6 +25,6 @@ internal sealed class DatabaseAwayException(string database, string problem, Exc
 }
 
 /// <summary>A database that a newer version of the program has changed beyond what this one understands.</summary>
-internal sealed class NewerDatabaseException(string database, int version, int known) : Exception(
+internal sealed class NewerDatabaseException(string database, int version, int known) : InvalidOperationException(
     $"The database {database} was brought forward by a newer version of this program (its schema is {version}, this program knows {known} and is no longer served). "
     + "Update this replica, or give it another database.");

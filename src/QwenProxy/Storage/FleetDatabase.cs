@@ -24,6 +24,7 @@ internal sealed partial class FleetDatabase : IAsyncDisposable
     private readonly SemaphoreSlim _migrating = new(1, 1);
     private volatile bool _isMigrated;
     private volatile DatabaseTrouble? _trouble;
+    private long _servesAgainSince = long.MinValue;
 
     public FleetDatabase(DatabaseAddress address, TimeProvider time, ILogger logger, IReadOnlyList<Migration>? migrations = null)
     {
@@ -59,6 +60,9 @@ internal sealed partial class FleetDatabase : IAsyncDisposable
 
     /// <summary>Null when the last use came through, and before the first.</summary>
     public DatabaseTrouble? Trouble => _trouble;
+
+    /// <summary>A time stamp of the clock's: when it last came back; null when it was never away.</summary>
+    public long? ServesAgainSince => Volatile.Read(ref _servesAgainSince) is var since and not long.MinValue ? since : null;
 
     /// <summary>Opens a connection to a database whose tables are there, runs the work on it and gives the connection back.</summary>
     /// <exception cref="DatabaseAwayException">The database is away or took longer than the bound. What was asked may have been done or not.</exception>
@@ -151,6 +155,7 @@ internal sealed partial class FleetDatabase : IAsyncDisposable
     private void SawItServe()
     {
         if (_trouble is not { } over || Interlocked.CompareExchange(ref _trouble, null, over) != over) return;
+        Volatile.Write(ref _servesAgainSince, _time.GetTimestamp());
         LogBack(_logger, Name, (_time.GetUtcNow() - over.Since).TotalSeconds);
     }
 

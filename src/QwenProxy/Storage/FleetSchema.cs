@@ -24,6 +24,21 @@ internal static class FleetSchema
         CREATE TABLE qwen_proxy.topics (topic text PRIMARY KEY, version bigint NOT NULL);
         """;
 
+    /// <summary>
+    /// Sign-ins, sealed. <c>version</c> counts their changes; <c>fence</c>, <c>holder</c> and <c>lease_until</c> say whose turn it is to change one.
+    /// </summary>
+    private const string Credentials = """
+        CREATE TABLE qwen_proxy.credentials (
+            account text PRIMARY KEY, version bigint NOT NULL DEFAULT 0, changed timestamptz NOT NULL DEFAULT now(),
+            key_id text, sealed bytea, signed_out boolean NOT NULL DEFAULT false,
+            fence bigint NOT NULL, holder text, lease_until timestamptz NOT NULL);
+        """;
+
+    /// <summary>Client keys, in the order in which they were made.</summary>
+    private const string Keys = """
+        CREATE TABLE qwen_proxy.keys (name text PRIMARY KEY, number bigint GENERATED ALWAYS AS IDENTITY, body text NOT NULL);
+        """;
+
     /// <summary>Who is there, the limits that are divided among them, and what they tell each other about accounts.</summary>
     private const string Members = """
         CREATE TABLE qwen_proxy.replicas (id text PRIMARY KEY, name text NOT NULL, address text NOT NULL, version text NOT NULL, started timestamptz NOT NULL, seen timestamptz NOT NULL, report text NOT NULL);
@@ -38,7 +53,7 @@ internal static class FleetSchema
         """;
 
     /// <summary>Each part of the program has its tables in a text of its own; a step is those that arrived with one release.</summary>
-    public static IReadOnlyList<Migration> Migrations { get; } = [new Migration(1, Topics + Members)];
+    public static IReadOnlyList<Migration> Migrations { get; } = [new Migration(1, Topics + Credentials + Keys + Members)];
 
     /// <summary>
     /// Makes what is missing, whole or not at all; of several replicas that begin together one does it. Throws <see cref="NewerDatabaseException"/> when the

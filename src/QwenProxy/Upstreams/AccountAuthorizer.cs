@@ -15,7 +15,7 @@ internal readonly record struct Authorization(Uri? BaseUrl, string? Token, Proxy
 }
 
 /// <summary>5 Authorize: the key of an account, or the access token of a signed-in one. Owns the token brokers.</summary>
-internal sealed class AccountAuthorizer(TimeProvider time, Random random, ILogger logger) : IAsyncDisposable
+internal sealed class AccountAuthorizer(TimeProvider time, Random random, ILogger logger, FleetCredentials? fleet = null) : IAsyncDisposable
 {
     private readonly HttpMessageInvoker _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(10) });
     private volatile FrozenDictionary<string, TokenBroker> _brokers = FrozenDictionary<string, TokenBroker>.Empty;
@@ -92,20 +92,22 @@ internal sealed class AccountAuthorizer(TimeProvider time, Random random, ILogge
         _http.Dispose();
     }
 
-    private static TokenBrokerOptions OptionsOf(AccountSnapshot account, ProxySnapshot snapshot) => new()
+    private TokenBrokerOptions OptionsOf(AccountSnapshot account, ProxySnapshot snapshot) => new()
     {
         AccountName = account.Name,
-        CredentialsPath = account.CredentialsPath!,
-        LoginCommand = LoginCommandOf(account.CredentialsPath!),
+        CredentialsPath = account.CredentialsPath ?? "",
+        Store = account.CredentialsPath is null ? fleet?.StoreOf(account.Name) : null,
+        LoginCommand = LoginCommandOf(account),
         OAuthBaseUrl = snapshot.Storage.OAuthBaseUrl,
         AllowedHosts = snapshot.AllowedOAuthHosts,
         RequestBound = snapshot.Timeouts.Request,
-        FolderIsOurs = Path.GetFullPath(Path.GetDirectoryName(account.CredentialsPath!)!) == Path.GetFullPath(snapshot.Storage.QwenHome),
+        FolderIsOurs = account.CredentialsPath is { } path && Path.GetFullPath(Path.GetDirectoryName(path)!) == Path.GetFullPath(snapshot.Storage.QwenHome),
     };
 
-    /// <summary>A file of the proxy's own naming is signed in again by its name; any other by the plain command.</summary>
-    internal static string LoginCommandOf(string path)
+    /// <summary>A row, and a file of the proxy's own naming, is signed in again by its name; any other file by the plain command.</summary>
+    internal static string LoginCommandOf(AccountSnapshot account)
     {
+        if (account.CredentialsPath is not { } path) return $"qwen-proxy login {account.Name}";
         const string prefix = "qwenproxy_creds_";
         string file = Path.GetFileNameWithoutExtension(path);
         return file.StartsWith(prefix, StringComparison.Ordinal) ? $"qwen-proxy login {file[prefix.Length..]}" : "qwen-proxy login";

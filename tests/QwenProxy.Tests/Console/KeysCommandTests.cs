@@ -87,7 +87,7 @@ public sealed class KeysCommandTests : IDisposable
     {
         await Parallel.ForAsync(0, 12, TestContext.Current.CancellationToken, async (i, stop) =>
         {
-            KeyStore store = new(Data, TimeProvider.System);
+            KeyStore store = new(new StorageSnapshot { DataFolder = Data }, TimeProvider.System);
             await store.ChangeAsync(ring => ring.With(new StoredKey($"c{i}", DateTimeOffset.UnixEpoch, ClientLimits.None, [])), stop);
         });
         Assert.Equal(12, KeyFile.Read(File, out _)!.Keys.Length);
