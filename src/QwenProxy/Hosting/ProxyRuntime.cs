@@ -14,6 +14,7 @@ using QwenProxy.Endpoints;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Lifecycle;
 using QwenProxy.Proxying.Settlement;
+using QwenProxy.Storage;
 using QwenProxy.Upstreams;
 
 namespace QwenProxy.Hosting;
@@ -204,11 +205,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
 
     private StateStore LoadState(string folder)
     {
-        // In a fleet the database remembers how accounts are doing; what a file says of an earlier run is not news for the others.
-        StateFile[] pool = Fleet is null ? [new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow()), output))] : [];
-        StateStore store = new(folder, Instruments.Time, Instruments.Logger, [.. pool,
+        StateStore store = new(folder, Instruments.Time, Instruments.Logger, new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow()), output)),
             new StateFile("stutter-prior.json", ReadStutter, output => Habits.Stutter.WriteTo(output)),
-            new StateFile("thinking-prior.json", ReadThinking, output => Habits.Thinking.WriteTo(output))]);
+            new StateFile("thinking-prior.json", ReadThinking, output => Habits.Thinking.WriteTo(output)));
         store.Load();
         return store;
     }
@@ -216,6 +215,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     private bool ReadPool(ReadOnlyMemory<byte> json)
     {
         if (!PoolRecordJson.TryRead(json.Span, out PoolRecord record)) return false;
+        // In a fleet the database knows these two better; an earlier run's are no news for the others.
+        if (Fleet is not null) record = record with { Breakers = [], Cooldowns = [] };
         Router.Pool.Import(record, Instruments.Time.GetUtcNow());
         return true;
     }

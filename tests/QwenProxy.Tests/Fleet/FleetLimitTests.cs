@@ -48,7 +48,7 @@ public sealed partial class FleetLimitTests(PostgresServer postgres)
         Assert.All(statuses.Keys, s => Assert.True(s is 200 or 429, $"{s}"));
         // What upstream counted is what the database has booked, once everybody has told it.
         long all = _counted.Values.Sum();
-        await Until.TrueAsync(() => fleet.NumberAsync("SELECT sum(used) FROM qwen_proxy.limits WHERE key LIKE '%:tokens/%'").Result == all, TimeSpan.FromSeconds(10));
+        await Until.TrueAsync(async () => await fleet.NumberAsync("SELECT sum(used) FROM qwen_proxy.limits WHERE key LIKE '%:tokens/%'") == all, TimeSpan.FromSeconds(10));
     }
 
     [Fact]
@@ -66,7 +66,7 @@ public sealed partial class FleetLimitTests(PostgresServer postgres)
         });
         ProxySnapshot snapshot = new() { Accounts = [RunningProxy.Account("up", upstream.BaseUrl) with { MaxConcurrent = 8 }], Limits = new LimitsSnapshot { QueueSeconds = 60 } };
         await using FleetWorld fleet = await FleetWorld.StartAsync(postgres, 4, snapshot);
-        await Until.TrueAsync(() => fleet.NumberAsync("SELECT coalesce(sum(held), 0) FROM qwen_proxy.limits WHERE key = 'account:up'").Result == 8, TimeSpan.FromSeconds(10));
+        await Until.TrueAsync(async () => await fleet.NumberAsync("SELECT coalesce(sum(held), 0) FROM qwen_proxy.limits WHERE key = 'account:up'") == 8, TimeSpan.FromSeconds(10));
         // All at one replica, which has two slots: the others' six come to it.
         Task<HttpResponseMessage>[] asked = [.. Enumerable.Range(0, 10).Select(_ => FleetWorld.AskAsync(fleet.Replicas[1]))];
         await Until.TrueAsync(() => Volatile.Read(ref running) == 8, TimeSpan.FromSeconds(20));

@@ -33,7 +33,7 @@ public sealed class FleetOutageTests(PostgresServer postgres)
         Assert.Contains("qwen_proxy_database_away 1", await fleet.Replicas[0].Client.GetStringAsync(new Uri("/metrics", UriKind.Relative), TestContext.Current.CancellationToken), StringComparison.Ordinal);
 
         foreach (DatabaseLink link in fleet.Links) link.Mend();
-        await Until.TrueAsync(() => fleet.NumberAsync("SELECT coalesce(sum(used), 0) FROM qwen_proxy.limits WHERE key LIKE 'client:alice:tokens/%'").Result == 100 * 20, TimeSpan.FromSeconds(20));
+        await Until.TrueAsync(async () => await fleet.NumberAsync("SELECT coalesce(sum(used), 0) FROM qwen_proxy.limits WHERE key LIKE 'client:alice:tokens/%'") == 100 * 20, TimeSpan.FromSeconds(20));
         await Until.TrueAsync(() => fleet.Replicas.All(r => r.Runtime.Members!.Degraded() is null), TimeSpan.FromSeconds(20));
     }
 

@@ -37,7 +37,7 @@ public sealed class FleetStateTests(PostgresServer postgres)
         fleet.Links[1].Cut();
         using HttpResponseMessage off = await fleet.Replicas[0].Client.PostAsync(new Uri("/admin/accounts/up/isolate", UriKind.Relative), null, TestContext.Current.CancellationToken);
         using (HttpResponseMessage unaware = await FleetWorld.AskAsync(fleet.Replicas[1])) Assert.Equal(HttpStatusCode.OK, unaware.StatusCode);
-        await Until.TrueAsync(() => fleet.NumberAsync("SELECT count(*) FROM qwen_proxy.account_states").Result == 1, s_known);
+        await Until.TrueAsync(async () => await fleet.NumberAsync("SELECT count(*) FROM qwen_proxy.account_states") == 1, s_known);
         fleet.Links[1].Mend();
         await Until.TrueAsync(() => !fleet.Replicas[1].Runtime.Router.Pool.TryLease("up", "m", TimeProvider.System.GetUtcNow(), out _), s_known);
         // One that comes later knows it before it serves anybody.
