@@ -38,7 +38,7 @@ async function start(name, database) {
   fs.mkdirSync(home);
   fs.writeFileSync(path.join(home, 'config.json'), JSON.stringify({
     accounts: [{ name: 'up', baseUrl: `http://127.0.0.1:${upstream.address().port}/v1`, apiKey: 'sk-upstream', maxConcurrent: 1000 }],
-    clients: [{ name: 'bench', key, tokensPerDay: 1e12, requestsPerMinute: 10_000_000, concurrent: 10_000 }],
+    clients: [{ name: 'bench', key, tokensPerDay: 1e12, requestsPerMinute: 1_000_000, concurrent: 10_000 }],
   }));
   const env = { PATH: process.env.PATH, HOME: home, PORT: '0', QWEN_PROXY_CONFIG: path.join(home, 'config.json'), QWEN_PROXY_DATA: path.join(home, 'data'), ...(database ? { QWEN_PROXY_DATABASE: database } : {}) };
   const child = spawn(options.binary, ['serve'], { env, stdio: ['ignore', 'ignore', 'pipe'] });

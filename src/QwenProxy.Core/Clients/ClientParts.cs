@@ -57,7 +57,7 @@ internal sealed class ClientParts
     private long Share(LimitHold hold, int limit)
     {
         long even = ShareRules.BeforeAsking(limit, Live);
-        return Math.Max(hold.Cap(even), IsAlone ? even : 0);
+        return Math.Max(hold.ShareWhileNew(even), IsAlone ? even : 0);
     }
 
     public List<PartQuestion> Ask(string replica, ClientLimits limits, ClientUse use, (int Day, int Month) window, DateTimeOffset now, bool all)

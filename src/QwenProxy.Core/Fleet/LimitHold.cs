@@ -15,6 +15,7 @@ public sealed class LimitHold
 
     private (long Spent, long? Limit) _told = (0, null);
     private bool _asksAgain;
+    private bool _hadItsShare;
 
     /// <summary>What all others have used, as the last answer told.</summary>
     public long Others { get; private set; }
@@ -27,6 +28,12 @@ public sealed class LimitHold
     /// <summary>How much it may have spent in all, or its share.</summary>
     /// <param name="beforeAsking">What it goes by before the first answer.</param>
     public long Cap(long beforeAsking) => _cap ?? beforeAsking;
+
+    /// <summary>
+    /// Its share, for what would be refused and not wait: while a replica that came lately has not been given its even share yet, because others hold it still,
+    /// it goes by that. Its clients would else be refused for having been sent to it.
+    /// </summary>
+    public long ShareWhileNew(long even) => _hadItsShare ? Cap(even) : Math.Max(Cap(even), even);
 
     /// <summary>The next question about a budget of which <paramref name="spent"/> is spent and <paramref name="reserved"/> is going to be.</summary>
     public LimitQuestion AskBudget(string replica, long? limit, long spent, long reserved, DateTimeOffset now)
@@ -51,6 +58,7 @@ public sealed class LimitHold
         _cap = question.Limit is null ? null : question.Spent + answer.Amount;
         _told = (question.Spent, question.Limit);
         // It goes by the smaller part from now on; the rest is free for others once the database was told so.
+        _hadItsShare |= !answer.IsShort;
         _asksAgain = answer.Amount < question.Keeps || answer.IsShort;
         Others = answer.Used - question.Spent;
     }

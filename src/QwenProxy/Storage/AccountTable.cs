@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Text;
 using Npgsql;
 using QwenProxy.Core.Accounts;
-using QwenProxy.Core.Fleet;
 
 namespace QwenProxy.Storage;
 

@@ -12,6 +12,7 @@ public sealed class ClientPartsTests
     private readonly Dictionary<string, LimitBook> _books = [];
     private readonly Dictionary<(string, string), LimitPart> _parts = [];
     private DateTimeOffset _now = s_noon;
+    private int _live = 3;
     private readonly ClientMeter[] _meters = [new("alice"), new("alice"), new("alice")];
 
     [Fact]
@@ -83,6 +84,25 @@ public sealed class ClientPartsTests
         }
     }
 
+    /// <summary>One that comes while the first holds everything must not refuse those who are sent to it.</summary>
+    [Fact]
+    public void ReplicaThatHasJustCome_GoesByAnEvenShareUntilItHasOne()
+    {
+        ClientLimits limits = new() { Concurrent = 6 };
+        _live = 1;
+        Share(limits, 0);
+        _live = 2;
+        Share(limits, 1);
+        Assert.Null(_meters[1].TryEnter(limits, default, _now, out _));
+        for (int i = 0; i < 3; i++)
+        {
+            Share(limits, 0);
+            Share(limits, 1);
+        }
+
+        Assert.Equal(3, _parts[("concurrent", "r1")].Amount);
+    }
+
     [Fact]
     public void NewDay_BeginsWithNothingSpentAndALateAnswerOfTheOldOneChangesNothing()
     {
@@ -98,18 +118,18 @@ public sealed class ClientPartsTests
 
     private void Share(ClientLimits limits)
     {
-        for (int replica = 0; replica < _meters.Length; replica++)
+        for (int replica = 0; replica < _meters.Length; replica++) Share(limits, replica);
+    }
+
+    private void Share(ClientLimits limits, int replica)
+    {
+        foreach (PartQuestion asked in _meters[replica].AskForParts($"r{replica}", _live, limits, _now, all: true))
         {
-            foreach (PartQuestion asked in _meters[replica].AskForParts($"r{replica}", _meters.Length, limits, _now, all: true))
-            {
-                LimitBook book = _books.GetValueOrDefault(asked.Limit, LimitBook.Empty);
-                LimitPart part = _parts.GetValueOrDefault((asked.Limit, $"r{replica}"), LimitPart.None);
-                (book, part, LimitAnswer answer) = asked.IsBudget
-                    ? LimitRules.AskBudget(book, part, asked.Question, _meters.Length, _now)
-                    : LimitRules.AskShare(book, part, asked.Question, _meters.Length, _now);
-                (_books[asked.Limit], _parts[(asked.Limit, $"r{replica}")]) = (book, part);
-                _meters[replica].TakePart(asked, answer);
-            }
+            LimitBook book = _books.GetValueOrDefault(asked.Limit, LimitBook.Empty);
+            LimitPart part = _parts.GetValueOrDefault((asked.Limit, $"r{replica}"), LimitPart.None);
+            (book, part, LimitAnswer answer) = asked.IsBudget ? LimitRules.AskBudget(book, part, asked.Question, _live, _now) : LimitRules.AskShare(book, part, asked.Question, _live, _now);
+            (_books[asked.Limit], _parts[(asked.Limit, $"r{replica}")]) = (book, part);
+            _meters[replica].TakePart(asked, answer);
         }
     }
 }

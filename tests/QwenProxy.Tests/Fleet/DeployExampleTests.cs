@@ -38,7 +38,7 @@ public sealed partial class DeployExampleTests
         Assert.Equal(["/healthz", "/readyz"], paths);
         foreach (string path in paths) Assert.True((await proxy.Client.GetAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken)).IsSuccessStatusCode, path);
         string metric = MetricName().Match(s_manifest).Groups[1].Value;
-        Assert.Contains($"\n{metric} ", await proxy.Client.GetStringAsync(new Uri("/metrics", UriKind.Relative), TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains($"# TYPE {metric} gauge", await proxy.Client.GetStringAsync(new Uri("/metrics", UriKind.Relative), TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
     /// <summary>Each object has what makes it one, and they name each other rightly.</summary>

@@ -1,10 +1,9 @@
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Errors;
-using QwenProxy.Core.Fleet;
 using QwenProxy.Core.Resilience;
 
-namespace QwenProxy.Core.Tests.Fleet;
+namespace QwenProxy.Core.Tests.Accounts;
 
 public sealed class SharedStatesTests
 {

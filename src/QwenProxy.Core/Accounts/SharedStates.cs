@@ -1,7 +1,6 @@
-using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Resilience;
 
-namespace QwenProxy.Core.Fleet;
+namespace QwenProxy.Core.Accounts;
 
 /// <summary>One thing that every replica should know about an account: a cooldown, an open breaker, or that it was switched off. One of the two is set.</summary>
 public sealed record SharedState(Cooldown? Cooldown, BreakerRecord? Breaker)
