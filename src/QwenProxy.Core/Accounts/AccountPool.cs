@@ -1,20 +1,32 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Ledger;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Resilience;
 
 namespace QwenProxy.Core.Accounts;
 
-/// <summary>What a settled attempt changed, for the log: a breaker's new state, a cooldown that now stands; both null when nothing did.</summary>
-public readonly record struct Settlement(BreakerState? Breaker, Cooldown? Cooldown);
+/// <summary>
+/// What a settled attempt changed, for the log: a breaker's new state, a cooldown that now stands, marks of a quota that were passed; null or empty when
+/// nothing did.
+/// </summary>
+public readonly record struct Settlement(BreakerState? Breaker, Cooldown? Cooldown, ImmutableArray<QuotaStanding> Marks);
 
 /// <summary>What survives a restart.</summary>
 public sealed record PoolRecord(ImmutableArray<BreakerRecord> Breakers, ImmutableArray<Cooldown> Cooldowns)
 {
     public static PoolRecord Empty { get; } = new([], []);
+
+    /// <summary>How much of the plans is used.</summary>
+    public ImmutableArray<QuotaRecord> Quotas { get; init; } = [];
+
+    /// <summary>Learned limits of requests at once.</summary>
+    public ImmutableArray<SlotRecord> Slots { get; init; } = [];
 }
 
 /// <summary>
-/// How the accounts are doing: load, breakers, cooldowns. The one owner of all three, behind one lock that is held for microseconds. State is
+/// How the accounts are doing: load, breakers, cooldowns, quotas. The one owner of them all, behind one lock that is held for microseconds. State is
 /// kept by name, so a reload of the configuration needs no hand-over.
 /// </summary>
 /// <param name="breakerFailures">Faults in a row that open a breaker.</param>
@@ -32,6 +44,7 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
     private readonly AccountSlots _slots = new();
     private readonly HashSet<string> _isolated = [];
     private readonly Cooldowns _cooldowns = new();
+    private readonly AccountQuotas _quotas = new();
     private readonly HashSet<string> _served = new(StringComparer.Ordinal);
 
     /// <summary>Leases not yet settled.</summary>
@@ -42,7 +55,8 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
     /// <param name="affinity">What keeps a conversation at one account; null for none.</param>
     /// <param name="now">The time.</param>
     /// <param name="held">An account of which the asking request holds a slot: for it, it is not full.</param>
-    public IReadOnlyList<ModelRoute> View(RoutePlan plan, ulong? affinity, DateTimeOffset now, string? held = null)
+    /// <param name="claim">Who asks: a part of a quota may be kept for others.</param>
+    public IReadOnlyList<ModelRoute> View(RoutePlan plan, ulong? affinity, DateTimeOffset now, string? held = null, QuotaClaim claim = default)
     {
         lock (_gate)
         {
@@ -50,7 +64,7 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
             for (int i = 0; i < routes.Length; i++)
             {
                 ModelAccounts model = plan.Models[i];
-                Candidate[] candidates = [.. Order(model.Accounts, affinity).Select(a => WithSlots(Look(a.Name, model.Model, now), held))];
+                Candidate[] candidates = [.. Order(model.Accounts, affinity).Select(a => WithSlots(Look(a.Name, model.Model, claim, now), held))];
                 routes[i] = new ModelRoute(model.Model, candidates);
             }
 
@@ -59,21 +73,25 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
     }
 
     /// <summary>
-    /// Takes a lease; false when, since the view was made, the breaker opened, another request took its one probe or the last slot, or upstream named a
-    /// time before which it will not answer.
+    /// Takes a lease; false when, since the view was made, the breaker opened, another request took its one probe, the last slot or what was left of a quota,
+    /// or upstream named a time before which it will not answer.
     /// </summary>
     /// <param name="account">Whom to ask.</param>
     /// <param name="model">For which model.</param>
     /// <param name="now">The time.</param>
     /// <param name="lease">To be settled once.</param>
     /// <param name="holdsSlot">The request was granted a slot of this account (<see cref="TryWait"/>), which is used or given back here.</param>
-    public bool TryLease(string account, string model, DateTimeOffset now, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Lease? lease, bool holdsSlot = false)
+    /// <param name="claim">As in <see cref="View"/>.</param>
+    /// <param name="lastResort">The account is asked although its quota seems used up.</param>
+    public bool TryLease(
+        string account, string model, DateTimeOffset now, [NotNullWhen(true)] out Lease? lease, bool holdsSlot = false, QuotaClaim claim = default, bool lastResort = false)
     {
         lock (_gate)
         {
             lease = null;
             bool isProbe = false;
-            bool isFree = !_isolated.Contains(account) && (holdsSlot || !_slots.IsFull(account)) && _cooldowns.Find(account, model, now + TimerSlack) is not { Hard: true };
+            bool isFree = !_isolated.Contains(account) && (holdsSlot || !_slots.IsFull(account)) && _cooldowns.Find(account, model, now + TimerSlack) is not { Hard: true }
+                && (_quotas.Hold(account, model, claim, now + TimerSlack) is not { } hold || (lastResort && hold.Reserve is null));
             if (!isFree || (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker) && !breaker.TryEnter(now, out isProbe)))
             {
                 if (holdsSlot) _slots.Free(account);
@@ -82,7 +100,7 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
 
             if (!holdsSlot) _slots.Take(account);
             LeasesOut++;
-            lease = new Lease(this, account, model, isProbe) { Cuts = _slots.CutsOf(account) };
+            lease = new Lease(this, account, model, isProbe) { Cuts = _slots.CutsOf(account), Charge = _quotas.Begin(account, model, claim, now) };
             return true;
         }
     }
@@ -137,89 +155,25 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
         lock (_gate) _slots.Free(account);
     }
 
-    /// <summary>Switches an account off until <see cref="Reset"/>.</summary>
-    public void Isolate(string account)
-    {
-        lock (_gate) _isolated.Add(account);
-    }
-
-    /// <summary>Forgets everything held against an account: by command, or because its credentials were mended.</summary>
-    public void Reset(string account)
-    {
-        lock (_gate)
-        {
-            _isolated.Remove(account);
-            _cooldowns.Clear(account);
-            _slots.Forget(account);
-            foreach (((string name, _), CircuitBreaker breaker) in _breakers)
-            {
-                if (name == account) breaker.Reset();
-            }
-        }
-    }
-
-    /// <summary>Why routes are skipped, for <c>status</c>: breakers that are not closed, accounts switched off, cooldowns.</summary>
-    public PoolRecord Export(DateTimeOffset now)
-    {
-        lock (_gate)
-        {
-            ImmutableArray<BreakerRecord>.Builder breakers = ImmutableArray.CreateBuilder<BreakerRecord>();
-            breakers.AddRange(_isolated.Order(StringComparer.Ordinal).Select(a => new BreakerRecord(a, "*", BreakerState.Isolated, 0, null)));
-            foreach (((string account, string model), CircuitBreaker breaker) in _breakers)
-            {
-                if (breaker.State != BreakerState.Closed || (breaker.Failures > 0 && _served.Contains(model))) breakers.Add(breaker.Export(account, model));
-            }
-
-            return new PoolRecord(breakers.ToImmutable(), [.. _cooldowns.Export(now)]);
-        }
-    }
-
-    /// <summary>Takes over other breaker settings. What the breakers have seen stays, and so do leases, loads and cooldowns.</summary>
-    public void Configure(int failures, TimeSpan open, DateTimeOffset now)
-    {
-        lock (_gate)
-        {
-            if (failures == breakerFailures && open == breakerOpen) return;
-            (breakerFailures, breakerOpen) = (failures, open);
-            foreach (((string account, string model) key, CircuitBreaker old) in _breakers.ToArray())
-            {
-                CircuitBreaker breaker = new(failures, open) { NeedsClaim = _claimsProbes };
-                breaker.Import(old.Export(key.account, key.model), now);
-                _breakers[key] = breaker;
-            }
-        }
-    }
-
-    public void Import(PoolRecord record, DateTimeOffset now)
-    {
-        lock (_gate)
-        {
-            foreach (BreakerRecord breaker in record.Breakers)
-            {
-                if (breaker is { State: BreakerState.Isolated, Model: "*" }) _isolated.Add(breaker.Account);
-                else BreakerFor(breaker.Account, breaker.Model)?.Import(breaker, now);
-            }
-
-            _cooldowns.Import(record.Cooldowns, now);
-        }
-    }
-
-    internal Settlement Settle(Lease lease, ProxyError? error, DateTimeOffset now)
+    internal Settlement Settle(Lease lease, ProxyError? error, TokenCounts? tokens, DateTimeOffset now)
     {
         lock (_gate)
         {
             if (error is null) _slots.Answered(lease.Account);
             else if (error.Kind == FaultKind.ConcurrencyLimited) _slots.Refused(lease.Account, lease.Cuts);
             GiveBack(lease);
+            bool counts = error is null || lease.HasBegun || !ErrorPolicy.For(error.Kind).Refuses;
+            AccountQuotas.End(lease.Charge, counts, served: error is null || lease.HasBegun, tokens);
             bool? verdict = ErrorPolicy.BreakerVerdict(error);
             CircuitBreaker? breaker = _breakers.GetValueOrDefault((lease.Account, lease.Model));
             if (breaker is null && verdict is true) breaker = BreakerFor(lease.Account, lease.Model);
             bool changed = breaker?.Report(verdict, lease.IsProbe, now) ?? false;
             if (error is null) Serve(lease);
-            Cooldown? cooldown = error is null || IsOfAnUnknownName(lease.Model, error) ? null : _cooldowns.Note(lease.Account, lease.Model, error, now);
+            DateTimeOffset? reset = error is { Kind: FaultKind.QuotaExhausted } ? _quotas.Refused(lease.Account, lease.Model, error, now) : null;
+            Cooldown? cooldown = error is null || IsOfAnUnknownName(lease.Model, error) ? null : _cooldowns.Note(lease.Account, lease.Model, error, now, reset);
             BreakerState? state = changed ? breaker!.State : null;
             if (breaker is { State: BreakerState.Closed, Failures: 0 }) _breakers.Remove((lease.Account, lease.Model));
-            return new Settlement(state, cooldown);
+            return new Settlement(state, cooldown, _quotas.Crossings(lease.Account, now));
         }
     }
 
@@ -228,6 +182,8 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
         lock (_gate)
         {
             GiveBack(lease);
+            // Upstream was asked, and counts what it was asked.
+            AccountQuotas.End(lease.Charge, counts: true, served: false, tokens: null);
             // No verdict means that no time is needed either: a probe without one only frees its place.
             _breakers.GetValueOrDefault((lease.Account, lease.Model))?.Report(fault: null, lease.IsProbe, default);
         }
@@ -265,7 +221,7 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
         return _breakers.Count < MaxBreakers;
     }
 
-    private Candidate Look(string account, string model, DateTimeOffset now)
+    private Candidate Look(string account, string model, QuotaClaim claim, DateTimeOffset now)
     {
         if (_isolated.Contains(account)) return new Candidate(account, model, CandidateState.Isolated);
         if (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker) && !breaker.WouldAllow(now))
@@ -275,11 +231,18 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
         }
 
         Cooldown? cooldown = _cooldowns.Find(account, model, now);
+        bool isTold = cooldown is not null && (cooldown.Hard || ErrorPolicy.For(cooldown.Kind).Bans);
+        if (!isTold && _quotas.Hold(account, model, claim, now) is { } hold) return HeldBack(account, model, hold, now);
         if (cooldown is null) return new Candidate(account, model, CandidateState.Ready);
         CandidateState state = cooldown.Hard ? CandidateState.Cooling : CandidateState.Last;
         // A named time is when it may be asked; where an account is asked last, the end of its window is what callers can count on.
         return new Candidate(account, model, state, cooldown.Hard ? cooldown.Until : cooldown.ReadyAt, cooldown.ToError(now));
     }
+
+    /// <summary>Used up by our own count it is asked last, so that others are asked before the wall; what is kept for others is not asked at all.</summary>
+    private static Candidate HeldBack(string account, string model, QuotaHold hold, DateTimeOffset now) => hold.Reserve is { } reserve
+        ? new Candidate(account, model, CandidateState.Cooling, hold.Until, OwnErrors.QuotaReserved(account, hold.Standing.Window, reserve.Percent, reserve.Whom, hold.Until, now))
+        : new Candidate(account, model, CandidateState.Last, hold.Until, OwnErrors.QuotaUsedUp(account, hold.Standing.Window, hold.Until, now));
 
     /// <summary>An account that could be asked, but runs all that it may.</summary>
     private Candidate WithSlots(Candidate candidate, string? held)

@@ -1,6 +1,10 @@
+using System.Collections.Immutable;
 using QwenProxy.Core.Fleet;
 
 namespace QwenProxy.Core.Accounts;
+
+/// <summary>How many requests an account may run at once, as its upstream's refusals have taught.</summary>
+public sealed record SlotRecord(string Account, double Limit);
 
 /// <summary>
 /// How many requests each account runs, how many it may, and who waits. What it may is what the configuration says, and less when the upstream has refused a
@@ -71,6 +75,9 @@ internal sealed class AccountSlots
 
     public bool IsFull(string account) => LimitOf(account) is { } limit && TakenOf(account) >= limit;
 
+    /// <summary>The limit was learned, and is less than what is configured.</summary>
+    public bool IsLearned(string account) => LimitOf(account) is { } limit && limit != Share(account, _configured.GetValueOrDefault(account));
+
     /// <summary>How often a limit was learned so far; a request keeps what it began with.</summary>
     public int CutsOf(string account) => _learned.GetValueOrDefault(account)?.Cuts ?? 0;
 
@@ -114,6 +121,14 @@ internal sealed class AccountSlots
     {
         if (_learned.TryGetValue(account, out Learned? learned)) learned.Limit = Forgotten;
         HandOver(account);
+    }
+
+    public ImmutableArray<SlotRecord> Export() => [.. _learned.Where(l => l.Value.Limit < Forgotten).Select(l => new SlotRecord(l.Key, l.Value.Limit))];
+
+    /// <summary>Those of accounts that are not configured any more say nothing.</summary>
+    public void Import(IEnumerable<SlotRecord> records)
+    {
+        foreach (SlotRecord record in records.Where(r => _configured.ContainsKey(r.Account) && r.Limit is >= 1 and < Forgotten)) _learned[record.Account] = new Learned { Limit = record.Limit, Cuts = CutsOf(record.Account) + 1 };
     }
 
     /// <summary>Whoever has waited gets the slot at once: somebody who comes just now could else take it from under his hands.</summary>

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Quotas;
 
 namespace QwenProxy.Core.Accounts;
 
@@ -41,6 +42,9 @@ public sealed record AccountSnapshot
 
     /// <summary>Requests that may run at once; further ones wait. Null for any number.</summary>
     public int? MaxConcurrent { get; init; }
+
+    /// <summary>What its plan allows; null for what is known of its profile.</summary>
+    public QuotaSettings? Quota { get; init; }
 
     /// <summary>Whether requests go to the upstream in the client's own dialect.</summary>
     public NativeMode Native { get; init; }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Resilience;
 
 namespace QwenProxy.Core.Accounts;
@@ -31,7 +32,7 @@ public sealed record AccountState(string Name, string Says)
     private const string Ready = "ready";
 
     /// <summary>From everything that holds the account back. Times are told as the clock of <paramref name="zone"/> shows them.</summary>
-    public static AccountState Of(AccountSnapshot account, AccountSignIn? signIn, PoolRecord pool, DateTimeOffset now, TimeZoneInfo zone)
+    public static AccountState Of(AccountSnapshot account, AccountSignIn? signIn, PoolRecord pool, DateTimeOffset now, TimeZoneInfo zone, IReadOnlyList<QuotaStanding>? quotas = null)
     {
         ArgumentNullException.ThrowIfNull(account);
         ArgumentNullException.ThrowIfNull(pool);
@@ -41,14 +42,22 @@ public sealed record AccountState(string Name, string Says)
         Cooldown[] cooldowns = [.. pool.Cooldowns.Where(c => c.Account == account.Name && c.Until > now)];
         Cooldown? whole = cooldowns.Where(c => c.Model is null).OrderByDescending(c => c.Ends ?? c.Until).FirstOrDefault();
         if (whole is not null) return OfCooldown(whole, now, zone);
+        if (quotas?.Where(q => q is { Model: null, IsUsedUp: true }).MaxBy(q => q.Resets ?? DateTimeOffset.MaxValue) is { } spent) return OfQuota(spent, now, zone);
         if (signIn is { IsOver: true } over) return new AccountState("expired", $"token expired, being renewed: {over.Why ?? "the sign-in server has not answered yet"}") { Why = over.Why };
         BreakerRecord[] open = [.. pool.Breakers.Where(b => b.Account == account.Name && b.Model != "*" && b.State is not BreakerState.Closed)];
         string[] resting = [.. cooldowns.Where(c => c.Hard || ErrorPolicy.For(c.Kind).Bans).Select(c => c.Model!).Concat(open.Select(b => b.Model)).Distinct(StringComparer.Ordinal)];
         if (account.Models.Length > 0 && account.Models.All(m => resting.Contains(m, StringComparer.Ordinal))) return OfAllModels(account, cooldowns, open, now, zone);
-        return resting.Length == 0
-            ? new AccountState(Ready, Ready)
-            : new AccountState(Ready, $"{Ready}, {resting.Length} {(resting.Length == 1 ? "model" : "models")} resting") { RestingModels = resting.Length };
+        string models = resting.Length == 0 ? "" : $", {resting.Length} {(resting.Length == 1 ? "model" : "models")} resting";
+        QuotaStanding? near = quotas?.Where(q => q.Model is null && q.Mark > 0).MaxBy(q => q.Percent);
+        return new AccountState(Ready, Ready + models + (near is null ? "" : string.Create(CultureInfo.InvariantCulture, $", {near.Percent:0} % of the {near.Window} quota used"))) { RestingModels = resting.Length };
     }
+
+    private static AccountState OfQuota(QuotaStanding spent, DateTimeOffset now, TimeZoneInfo zone) =>
+        new("quota used up", $"{spent.Window} quota used up{(spent.Resets is { } end ? $" until {Clock(end, now, zone)}" : "")}")
+        {
+            Until = spent.Resets,
+            Why = string.Create(CultureInfo.InvariantCulture, $"this proxy has counted {spent.Used:0} of {spent.Limit:0} {spent.Counts}"),
+        };
 
     /// <summary>Every model that the account may serve is held back, each by itself: the first to be free again frees the account.</summary>
     private static AccountState OfAllModels(AccountSnapshot account, Cooldown[] cooldowns, BreakerRecord[] open, DateTimeOffset now, TimeZoneInfo zone)

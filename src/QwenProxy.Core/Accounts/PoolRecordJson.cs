@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Immutable;
 using System.Text.Json;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Resilience;
 
 namespace QwenProxy.Core.Accounts;
@@ -9,7 +10,8 @@ namespace QwenProxy.Core.Accounts;
 /// <summary>
 /// The pool's state as a JSON file:
 /// <c>{"breakers":[{"account","model","state","failures","nextProbe"}],
-/// "cooldowns":[{"account","model","kind","until","ends","hard","status","code","message"}]}</c>.
+/// "cooldowns":[{"account","model","kind","until","ends","hard","status","code","message"}],"quotas":[…],"slots":[{"account","limit"}]}</c>; a quota is what
+/// <see cref="QuotaRecordJson"/> says.
 /// Times are ISO 8601 in UTC. It holds no secret and no text of a conversation, but upstreams' own error messages.
 /// </summary>
 public static class PoolRecordJson
@@ -23,6 +25,12 @@ public static class PoolRecordJson
         writer.WriteEndArray();
         writer.WriteStartArray("cooldowns"u8);
         foreach (Cooldown cooldown in record.Cooldowns) WriteCooldown(writer, cooldown);
+        writer.WriteEndArray();
+        writer.WriteStartArray("quotas"u8);
+        foreach (QuotaRecord quota in record.Quotas) QuotaRecordJson.Write(writer, quota);
+        writer.WriteEndArray();
+        writer.WriteStartArray("slots"u8);
+        foreach (SlotRecord slot in record.Slots) WriteSlot(writer, slot);
         writer.WriteEndArray();
         writer.WriteEndObject();
     }
@@ -41,7 +49,11 @@ public static class PoolRecordJson
             if (root.ValueKind != JsonValueKind.Object) return false;
             record = new PoolRecord(
                 [.. Items(root, "breakers").Select(ReadBreaker).OfType<BreakerRecord>()],
-                [.. Items(root, "cooldowns").Select(ReadCooldown).OfType<Cooldown>()]);
+                [.. Items(root, "cooldowns").Select(ReadCooldown).OfType<Cooldown>()])
+            {
+                Quotas = [.. Items(root, "quotas").Select(QuotaRecordJson.Read).OfType<QuotaRecord>()],
+                Slots = [.. Items(root, "slots").Select(ReadSlot).OfType<SlotRecord>()],
+            };
             return true;
         }
         catch (JsonException)
@@ -76,6 +88,17 @@ public static class PoolRecordJson
         writer.WriteString("message"u8, cooldown.Message);
         writer.WriteEndObject();
     }
+
+    private static void WriteSlot(Utf8JsonWriter writer, SlotRecord slot)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("account"u8, slot.Account);
+        writer.WriteNumber("limit"u8, Math.Round(slot.Limit, 3));
+        writer.WriteEndObject();
+    }
+
+    private static SlotRecord? ReadSlot(JsonElement item) =>
+        Text(item, "account") is { } account && item.TryGetProperty("limit", out JsonElement limit) && limit.ValueKind == JsonValueKind.Number && limit.TryGetDouble(out double number) ? new SlotRecord(account, number) : null;
 
     private static ImmutableArray<JsonElement> Items(JsonElement root, string name) =>
         root.TryGetProperty(name, out JsonElement list) && list.ValueKind == JsonValueKind.Array

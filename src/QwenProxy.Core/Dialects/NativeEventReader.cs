@@ -46,6 +46,11 @@ public abstract class NativeEventReader : EventReader
         return kind;
     }
 
+    public sealed override bool TryToStream(ReadOnlySpan<byte> whole, PooledBytes stream) => IsObject(whole) && TellWhole(whole, stream);
+
+    /// <summary>Tells a whole answer as the events that say the same; false when the object is none.</summary>
+    protected abstract bool TellWhole(ReadOnlySpan<byte> whole, PooledBytes stream);
+
     /// <summary>Notes what an event of this type says.</summary>
     protected abstract EventKind ReadEvent(ChatEvent e, ReadOnlySpan<byte> type, ReadOnlySpan<byte> data);
 

@@ -3,6 +3,8 @@ using System.Globalization;
 using System.Text;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Events;
+using QwenProxy.Core.Requests;
+using QwenProxy.Core.Requests.Quirks;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Dialects;
@@ -11,15 +13,17 @@ namespace QwenProxy.Core.Dialects;
 /// A client's request that an upstream which speaks the client's dialect can have as it came: the body, and the places that may differ in it. An
 /// upstream is always asked for a stream; a whole answer is its fold.
 /// </summary>
-public sealed class NativeRequest
+public sealed record NativeRequest
 {
     public required ReadOnlyMemory<byte> Body { get; init; }
+
+    public required WireDialect Dialect { get; init; }
 
     /// <summary>The model as the client wrote it.</summary>
     public required string Model { get; init; }
 
-    /// <summary>What of the body stays behind; often nothing.</summary>
-    public ByteRange LeftOut { get; init; }
+    /// <summary>Finds what of the body stays behind; often nothing.</summary>
+    public Func<ReadOnlyMemory<byte>, ByteRange> FindLeftOut { get; init; } = static _ => default;
 
     /// <summary>The dialect's path below an upstream of a profile; null where such an upstream is not known to speak it.</summary>
     public required Func<UpstreamProfile, string?> PathAt { get; init; }
@@ -44,12 +48,21 @@ public sealed class NativeRequest
         _ => UpstreamProfile.Below(baseUrl, PathAt(profile)),
     };
 
+    /// <summary>The request as an upstream wants it: the same bytes but for what a quirk rule has to change.</summary>
+    /// <param name="profile">The upstream's kind.</param>
+    /// <param name="model">The upstream's name for the model.</param>
+    /// <param name="wish">What is wanted of thinking; null lets the request's own fields stand.</param>
+    /// <param name="disabled">Rules the user switched off.</param>
+    /// <param name="applied">Gets the id of each rule that changed something.</param>
+    public NativeRequest Adapt(UpstreamProfile profile, string model, ThinkingWish? wish, IReadOnlySet<string> disabled, ICollection<string> applied) =>
+        this with { Body = QuirkRules.Apply(Body, Dialect, profile, model, wish, disabled, applied) };
+
     /// <param name="model">The upstream's name for the model.</param>
     /// <param name="atMost">How many output tokens the upstream takes; a larger wish is lowered to it.</param>
     public JsonSplice ForUpstream(string model, long atMost = long.MaxValue)
     {
         JsonSplice splice = new();
-        if (!LeftOut.IsEmpty) splice.Replace(LeftOut, default);
+        if (FindLeftOut(Body) is { IsEmpty: false } leftOut) splice.Replace(leftOut, default);
         byte[] limit = Encoding.ASCII.GetBytes(LimitField);
         bool streams = false;
         JsonScanner members = new(Body.Span);

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace QwenProxy.Core.Errors;
 
 /// <summary>What a client is told when it or the proxy is at a limit that was set here.</summary>
@@ -43,4 +45,35 @@ public static partial class OwnErrors
         Param = "model",
         Message = $"This key may not use {(model.Length == 0 ? "a request that names no model in a JSON body" : $"the model '{model}'")}. It is for: {string.Join(", ", allowed)}.",
     };
+
+    /// <summary>429 <c>quota_reserved</c>: what is left of an account's quota is kept for others.</summary>
+    /// <param name="account">Whose quota.</param>
+    /// <param name="window">Which of its windows.</param>
+    /// <param name="percent">How much of it is kept.</param>
+    /// <param name="whom">For whom.</param>
+    /// <param name="until">When there is more again; null when that is not known.</param>
+    public static ProxyError QuotaReserved(string account, string window, int percent, string whom, DateTimeOffset? until, DateTimeOffset now) => new()
+    {
+        Kind = FaultKind.QuotaReserved,
+        Source = FaultSource.Internal,
+        Status = 429,
+        Code = "quota_reserved",
+        Type = "rate_limit_error",
+        Message = $"The last {percent} % of the {window} quota of the account '{account}' are kept for {whom}{Until(until)}. Try again then, or add another account.",
+        RetryAfter = until is { } end ? RoundUp(end - now) : null,
+    };
+
+    /// <summary>429 <c>quota_used_up</c>: by this proxy's own count nothing is left of an account's quota. It is asked last; upstream's own answer is what clients hear.</summary>
+    public static ProxyError QuotaUsedUp(string account, string window, DateTimeOffset? until, DateTimeOffset now) => new()
+    {
+        Kind = FaultKind.QuotaExhausted,
+        Source = FaultSource.Internal,
+        Status = 429,
+        Code = "quota_used_up",
+        Type = "rate_limit_error",
+        Message = $"The {window} quota of the account '{account}' is used up by this proxy's own count{Until(until)}. Wait for that, or add another account.",
+        RetryAfter = until is { } end ? RoundUp(end - now) : null,
+    };
+
+    private static string Until(DateTimeOffset? until) => until is { } end ? end.UtcDateTime.ToString("' until 'yyyy-MM-dd HH:mm' UTC'", CultureInfo.InvariantCulture) : "";
 }

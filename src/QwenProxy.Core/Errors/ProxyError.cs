@@ -48,6 +48,7 @@ public enum FaultKind
     NoAccount,
     CircuitOpen,
     AccountsCooling,
+    QuotaReserved,
     Draining,
     TooManyRequests,
     QueueFull,

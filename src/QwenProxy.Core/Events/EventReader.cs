@@ -26,6 +26,33 @@ public abstract class EventReader
         }
     }
 
+    /// <summary>
+    /// Gives a whole answer, which some upstreams send to a request for a stream, the form of a stream, so that repair, the dialects and the fold have one
+    /// way; reading a second form in each of them was the alternative. False when the text is no answer of this API.
+    /// </summary>
+    /// <param name="whole">The body of the response.</param>
+    /// <param name="stream">Gets the frames.</param>
+    public abstract bool TryToStream(ReadOnlySpan<byte> whole, PooledBytes stream);
+
+    /// <summary>Writes a frame. A line end outside a JSON string is white space, and inside one it cannot stand.</summary>
+    protected internal static void WriteFrame(PooledBytes stream, ReadOnlySpan<byte> name, ReadOnlySpan<byte> data)
+    {
+        if (!name.IsEmpty)
+        {
+            stream.Write("event: "u8);
+            stream.Write(name);
+            stream.Write("\n"u8);
+        }
+
+        stream.Write("data: "u8);
+        data.CopyTo(stream.GetSpan(data.Length));
+        Span<byte> line = stream.GetSpan(data.Length)[..data.Length];
+        line.Replace((byte)'\n', (byte)' ');
+        line.Replace((byte)'\r', (byte)' ');
+        stream.Advance(data.Length);
+        stream.Write("\n\n"u8);
+    }
+
     /// <summary>Reads the event's data, which is not empty.</summary>
     /// <param name="chatEvent">Reset, with its bytes.</param>
     /// <param name="isError">The frame calls itself an error.</param>

@@ -57,7 +57,7 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
     {
         history.AddWait(pick.Delay);
         bool another = AnotherCouldServe(history, routes, index, pick.Candidate.Account);
-        return new NextStep.Ask(pick.Candidate.Account, pick.Candidate.Model, pick.Delay, another);
+        return new NextStep.Ask(pick.Candidate.Account, pick.Candidate.Model, pick.Delay, another) { IsLastResort = pick.Candidate.IsBanned };
     }
 
     private Pick? PickOn(AttemptHistory history, IReadOnlyList<ModelRoute> routes, int index, ErrorRule? rule, DateTimeOffset now)
@@ -208,6 +208,8 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
         TimeSpan retryAfter = wait ?? TimeSpan.FromSeconds(60);
         Candidate[] cooling = [.. all.Where(c => c.State == CandidateState.Cooling)];
         if (cooling.Length == 0) return ErrorSummary.OfCandidates(OwnErrors.CircuitOpen(retryAfter), all);
+        // What is kept for others is a limit of this client, not a fault of the accounts.
+        if (cooling.All(c => c.Reason is { Kind: FaultKind.QuotaReserved })) return ErrorSummary.OfCandidates(cooling.MinBy(c => c.ReadyAt)!.Reason! with { RetryAfter = retryAfter }, all);
         // With one account there is no pool to speak of: later callers hear what the first one heard.
         bool alone = all.All(c => c.Account == all[0].Account);
         if (alone && cooling.MinBy(c => c.ReadyAt)!.Reason is { } reason) return reason with { RetryAfter = retryAfter };

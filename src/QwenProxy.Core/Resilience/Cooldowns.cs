@@ -43,22 +43,27 @@ public sealed class Cooldowns(int maxEntries = 1024)
     public int Count => _entries.Count;
 
     /// <summary>Notes a failure; most kinds cool nothing. Of two guesses or two named times the later stands, and a named time stands against a guess.</summary>
+    /// <param name="account">Who failed.</param>
+    /// <param name="model">For which model.</param>
+    /// <param name="error">How.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="reset">When a quota has room again by what was counted of it; null when that is not known.</param>
     /// <returns>The cooldown that now stands for this failure, or null.</returns>
-    public Cooldown? Note(string account, string model, ProxyError error, DateTimeOffset now)
+    public Cooldown? Note(string account, string model, ProxyError error, DateTimeOffset now, DateTimeOffset? reset = null)
     {
         ErrorRule rule = ErrorPolicy.For(error.Kind);
         CooldownScope scope = error.Kind == FaultKind.QuotaExhausted ? QuotaWindow.Scope(error) : rule.Scope;
         // A failure that breaks nothing and bans nobody may still name a time (a 503 with Retry-After).
         if (scope == CooldownScope.None && error.RetryAfter is null) return null;
         if (scope == CooldownScope.None && !rule.Here) return null;
-        TimeSpan length = error.Kind == FaultKind.QuotaExhausted ? QuotaWindow.Length(error, now, rule.Cooldown) : error.RetryAfter ?? rule.Cooldown;
+        TimeSpan length = error.Kind == FaultKind.QuotaExhausted ? QuotaWindow.Length(error, now, rule.Cooldown, reset) : error.RetryAfter ?? rule.Cooldown;
         if (length <= TimeSpan.Zero) return null;
         // An account that said no for good is asked last, not never: when nobody else is left, upstream's own words beat ours.
         bool hard = error.RetryAfter is not null && !rule.Bans;
         string? key = scope == CooldownScope.Account ? null : model;
         Cooldown cooldown = new(account, key, error.Kind, now + length, hard, error.Status, error.Code, error.Message)
         {
-            Ends = error.Kind == FaultKind.QuotaExhausted ? QuotaWindow.End(error, now) : null,
+            Ends = error.Kind == FaultKind.QuotaExhausted ? QuotaWindow.End(error, now, reset) : null,
         };
         return Merge(cooldown, now);
     }

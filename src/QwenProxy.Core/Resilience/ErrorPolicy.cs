@@ -33,6 +33,11 @@ public sealed record ErrorRule(
     /// </summary>
     public TimeSpan LeastWait { get; init; }
 
+    /// <summary>Upstream did not take the call on, so that no plan counts it. Of a stream that has begun this says nothing.</summary>
+    public bool Refuses => Kind is FaultKind.InvalidKey or FaultKind.AccountSignedOut or FaultKind.PermissionDenied or FaultKind.ClientGate or FaultKind.Billing or FaultKind.QuotaExhausted
+        or FaultKind.RateLimited or FaultKind.ConcurrencyLimited or FaultKind.Overloaded or FaultKind.InvalidRequest or FaultKind.ContextTooLong or FaultKind.ModelNotFound
+        or FaultKind.RequestTooLarge or FaultKind.ConnectFailed or FaultKind.ConnectTimeout;
+
     /// <summary>Nothing else is tried: the request itself is at fault, or time is up.</summary>
     public bool IsFinal => !Here && !Elsewhere && !OtherModel;
 }
@@ -85,6 +90,7 @@ public static class ErrorPolicy
         new(FaultKind.NoAccount, No, No, No, CooldownScope.None, None),
         new(FaultKind.CircuitOpen, No, Yes, Yes, CooldownScope.None, None),
         new(FaultKind.AccountsCooling, No, No, No, CooldownScope.None, None),
+        new(FaultKind.QuotaReserved, No, No, No, CooldownScope.None, None),
         new(FaultKind.Draining, No, No, No, CooldownScope.None, None),
         new(FaultKind.TooManyRequests, No, No, No, CooldownScope.None, None),
         new(FaultKind.QueueFull, No, No, No, CooldownScope.None, None),

@@ -14,7 +14,11 @@ public abstract record NextStep
     /// <param name="Model">For which model.</param>
     /// <param name="Delay">How long to wait before; zero for at once.</param>
     /// <param name="AnotherCouldServe">Somebody else is left to go to: decides the first-token deadline.</param>
-    public sealed record Ask(string Account, string Model, TimeSpan Delay, bool AnotherCouldServe) : NextStep;
+    public sealed record Ask(string Account, string Model, TimeSpan Delay, bool AnotherCouldServe) : NextStep
+    {
+        /// <summary>Nobody can serve but those that said no, or whose quota seems used up: one of them is asked all the same.</summary>
+        public bool IsLastResort { get; init; }
+    }
 
     /// <summary>Wait until one of these accounts has a free slot, then decide anew.</summary>
     public sealed record AwaitSlot(IReadOnlyList<string> Accounts) : NextStep;

@@ -13,18 +13,23 @@ public static class QuotaWindow
     private static readonly TimeSpan LongestSleep = TimeSpan.FromHours(24);
 
     /// <summary>How long to leave the account alone; <paramref name="otherwise"/> when nothing is named.</summary>
-    public static TimeSpan Length(ProxyError error, DateTimeOffset now, TimeSpan otherwise)
+    /// <param name="error">What upstream said.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="otherwise">For words that name nothing.</param>
+    /// <param name="counted">When there is room again by what was counted of the account's plan; null when that is not known.</param>
+    public static TimeSpan Length(ProxyError error, DateTimeOffset now, TimeSpan otherwise, DateTimeOffset? counted = null)
     {
         string words = error.Message.ToLowerInvariant();
-        TimeSpan wait = error.RetryAfter ?? NamedReset(error.Message, now) ?? ByWindow(words, now) ?? otherwise;
+        TimeSpan wait = error.RetryAfter ?? NamedReset(error.Message, now) ?? counted - now ?? ByWindow(words, now) ?? otherwise;
         return wait > LongestSleep ? LongestSleep : wait;
     }
 
     /// <summary>When the window is over, as far as upstream's words tell it for certain; null when they do not, and for one that slides.</summary>
-    public static DateTimeOffset? End(ProxyError error, DateTimeOffset now)
+    public static DateTimeOffset? End(ProxyError error, DateTimeOffset now, DateTimeOffset? counted = null)
     {
         if (error.RetryAfter is { } named) return now + named;
         if (NamedReset(error.Message, now) is { } reset) return now + reset;
+        if (counted is not null) return counted;
         string words = error.Message.ToLowerInvariant();
         bool isSure = !words.Contains("month allocated", StringComparison.Ordinal) && !words.Contains("hour allocated", StringComparison.Ordinal);
         return isSure && ByWindow(words, now) is { } window ? now + window : null;

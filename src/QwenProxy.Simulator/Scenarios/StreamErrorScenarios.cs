@@ -110,7 +110,7 @@ internal static class StreamErrorScenarios
     }
 
     private static ReplyPlan JsonInsteadOfStream(ScenarioContext context) =>
-        ReplyPlan.Json(200, ReplyComposer.Whole(context, AnswerBook.Healthy(context.Call)));
+        ReplyPlan.Json(200, ReplyComposer.Whole(context, ReplyComposer.Meant(context, ScenarioCatalogue.Resolve(context.Spec))));
 
     /// <summary>The failure that a server of the dialect itself would tell in the middle of a stream.</summary>
     private static string OwnError(ScenarioContext context)

@@ -9,7 +9,7 @@ namespace QwenProxy.Configuration;
 internal sealed class AccountReader(LoadContext context, StorageSnapshot storage)
 {
     public static readonly string[] Keys =
-        ["name", "kind", "baseUrl", "apiKey", "credentials", "profile", "models", "priority", "maxConcurrent", "headers", "native", "disabled"];
+        ["name", "kind", "baseUrl", "apiKey", "credentials", "profile", "models", "priority", "maxConcurrent", "quota", "headers", "native", "disabled"];
 
     /// <summary>Headers that frame the message or name its addressee; a wrong one would break the request or lead it astray.</summary>
     private static readonly string[] s_refusedHeaders =
@@ -55,6 +55,7 @@ internal sealed class AccountReader(LoadContext context, StorageSnapshot storage
         if (name is null || (kind == AccountKind.ApiKey && baseUrl is null)) return null;
         profile ??= kind == AccountKind.QwenOAuth ? Profiles.QwenPortal : Profiles.FromBaseUrl(baseUrl!);
         if (node.Find("profile") is null) context.Value(path + ".profile", profile.Name, "default");
+        Core.Quotas.QuotaSettings? quota = new QuotaReader(context).Read(node.Find("quota"), profile, path + ".quota");
         return new AccountSnapshot
         {
             Name = name,
@@ -67,6 +68,7 @@ internal sealed class AccountReader(LoadContext context, StorageSnapshot storage
             Models = models,
             Priority = priority,
             MaxConcurrent = maxConcurrent,
+            Quota = quota,
             Headers = headers,
             Native = native,
         };

@@ -5,9 +5,11 @@ namespace QwenProxy.Configuration;
 /// <summary>Reads lists of names.</summary>
 internal static class ListReader
 {
-    public static ImmutableArray<string> ReadModels(LoadContext context, ConfigNode? node, string path)
+    public static ImmutableArray<string> ReadModels(LoadContext context, ConfigNode? node, string path) =>
+        ReadNames(context, node, path, "a list of model names, [\"qwen3.7-plus\"]");
+
+    public static ImmutableArray<string> ReadNames(LoadContext context, ConfigNode? node, string path, string allowed)
     {
-        const string allowed = "a list of model names, [\"qwen3.7-plus\"]";
         if (context.Expect(node, ConfigNodeKind.Array, path, allowed) is not { } list) return [];
         List<string> models = [];
         foreach (ConfigNode item in list.Items)

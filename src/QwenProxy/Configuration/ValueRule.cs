@@ -63,6 +63,13 @@ internal static class ValueRules
             decimal.TryParse(text, NumberStyles.AllowDecimalPoint | NumberStyles.AllowLeadingSign | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out value) && value is > 0 and <= 1_000_000_000,
         value => value.ToString(CultureInfo.InvariantCulture));
 
+    public static ValueRule<decimal> Rate { get; } = new(
+        "a number from 0 to 1000000000",
+        [ConfigNodeKind.Number],
+        (string text, out decimal value) =>
+            decimal.TryParse(text, NumberStyles.AllowDecimalPoint | NumberStyles.AllowLeadingSign | NumberStyles.AllowExponent, CultureInfo.InvariantCulture, out value) && value is >= 0 and <= 1_000_000_000,
+        value => value.ToString(CultureInfo.InvariantCulture));
+
     /// <summary>Seconds, whole or decimal, up to a day.</summary>
     public static ValueRule<TimeSpan> Seconds(bool zeroAllowed = false) => new(
         zeroAllowed ? $"a number of seconds from 0 to {LongestSeconds}" : $"a number of seconds above 0 and at most {LongestSeconds}",

@@ -34,7 +34,8 @@ internal sealed class AccountsCommand(Terminal terminal, Func<ConfigurationFlags
                 ? $"No proxy answers at {AdminClient.OriginOf(snapshot)}; this is what the configuration says."
                 : $"As the proxy at {AdminClient.OriginOf(snapshot)} sees them:");
             if (running is not null) StatusCommand.TellConfiguration(terminal, status.RootElement, snapshot);
-            TablePrinter.Print(terminal, ["ACCOUNT", "KIND", "PROFILE", "HOST", "STATE", "FILE", "WHY"], [.. accounts.EnumerateArray().Select(Row)]);
+            TablePrinter.Print(terminal, ["ACCOUNT", "KIND", "PROFILE", "HOST", "STATE", "FILE", "AT ONCE", "WHY"], [.. accounts.EnumerateArray().Select(Row)]);
+            QuotaTable.Print(terminal, accounts);
         }
 
         if (accounts.GetArrayLength() > 0) return ExitCodes.Done;

@@ -36,7 +36,8 @@ internal sealed class StatusCommand(Terminal terminal, Func<ConfigurationFlags, 
                     + $"{root.GetProperty("runningRequests")} requests running, ready: {root.GetProperty("ready").GetString()}");
                 TellConfiguration(terminal, root, snapshot);
                 if (root.GetProperty("degraded").GetString() is { } degraded) terminal.Error.WriteLine($"Degraded: {degraded}; requests are served as ever.");
-                TablePrinter.Print(terminal, ["ACCOUNT", "KIND", "PROFILE", "HOST", "STATE", "RUNNING", "WHY"], [.. root.GetProperty("accounts").EnumerateArray().Select(Row)]);
+                TablePrinter.Print(terminal, ["ACCOUNT", "KIND", "PROFILE", "HOST", "STATE", "RUNNING", "AT ONCE", "WHY"], [.. root.GetProperty("accounts").EnumerateArray().Select(Row)]);
+                QuotaTable.Print(terminal, root.GetProperty("accounts"));
                 if (root.TryGetProperty("replicas", out JsonElement replicas)) PrintReplicas(replicas, root.GetProperty("configuration").GetString());
             }
 
@@ -75,6 +76,10 @@ internal sealed class StatusCommand(Terminal terminal, Func<ConfigurationFlags, 
         terminal.Error.WriteLine($"It runs on another configuration ({there}) than the one here ({here.ConfigFile ?? "no file"}); give this command the same --config and environment to compare.");
     }
 
+    /// <summary>How many requests may run at once; empty for any number.</summary>
+    private static string AtOnce(JsonElement account) =>
+        account.TryGetProperty("atOnce", out JsonElement limit) ? limit.GetRawText() + (account.GetProperty("atOnceLearned").GetBoolean() ? " (learned)" : "") : "";
+
     /// <summary>One account as a row; also of the <c>accounts</c> command.</summary>
     internal static string[] Row(JsonElement account)
     {
@@ -86,6 +91,7 @@ internal sealed class StatusCommand(Terminal terminal, Func<ConfigurationFlags, 
             account.GetProperty("host").GetString() ?? "",
             account.GetProperty("says").GetString()!,
             account.GetProperty("running").GetRawText(),
+            AtOnce(account),
             account.GetProperty("why").GetString() ?? "",
         ];
     }

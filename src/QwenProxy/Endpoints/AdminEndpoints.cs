@@ -67,7 +67,7 @@ internal sealed class AdminEndpoints(
                 router.Pool.Isolate(name);
                 break;
             case "reset":
-                router.Pool.Reset(name);
+                router.Reset(name);
                 break;
             default:
                 return WriteErrorAsync(http, OwnErrors.InvalidRequest("An account can be sent the commands isolate and reset.") with { Status = 404 });

@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Text.Json;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Credentials;
 using QwenProxy.Ledger;
@@ -46,14 +47,15 @@ internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness 
         json.WriteNumber("waitingRequests", router.Pool.Waiting);
         json.WriteString("degraded", readiness.Degraded());
         if (fleet is not null) FleetStatus.Write(json, fleet);
+        ILookup<string, QuotaStanding> quotas = router.Pool.Quotas(now).ToLookup(q => q.Account);
         json.WriteStartArray("accounts");
-        foreach ((AccountSnapshot account, AccountState state) in states.All()) WriteAccount(json, account, state, pool, now);
-        foreach (AccountSnapshot account in snapshot.DisabledAccounts) WriteAccount(json, account, new AccountState("disabled", "switched off in the configuration"), PoolRecord.Empty, now);
+        foreach ((AccountSnapshot account, AccountState state) in states.All()) WriteAccount(json, account, state, pool, quotas[account.Name], now);
+        foreach (AccountSnapshot account in snapshot.DisabledAccounts) WriteAccount(json, account, new AccountState("disabled", "switched off in the configuration"), PoolRecord.Empty, [], now);
         json.WriteEndArray();
         json.WriteEndObject();
     }
 
-    private void WriteAccount(Utf8JsonWriter json, AccountSnapshot account, AccountState state, PoolRecord pool, DateTimeOffset now)
+    private void WriteAccount(Utf8JsonWriter json, AccountSnapshot account, AccountState state, PoolRecord pool, IEnumerable<QuotaStanding> quotas, DateTimeOffset now)
     {
         CredentialState? signIn = states.SignInStateOf(account);
         json.WriteStartObject();
@@ -73,7 +75,13 @@ internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness 
         json.WriteString("why", state.Why ?? signIn?.Why);
         if (state.Until is { } until) json.WriteString("until", until.ToString("O", CultureInfo.InvariantCulture));
         json.WriteNumber("running", router.Pool.LoadOf(account.Name));
-        if (router.Pool.LimitOf(account.Name) is { } limit) json.WriteNumber("atOnce", limit);
+        if (router.Pool.LimitOf(account.Name) is { } limit)
+        {
+            json.WriteNumber("atOnce", limit);
+            json.WriteBoolean("atOnceLearned", limit != account.MaxConcurrent);
+        }
+
+        QuotaJson.Write(json, account, quotas, time.LocalTimeZone);
         json.WriteStartArray("breakers");
         foreach (BreakerRecord one in pool.Breakers.Where(b => b.Account == account.Name))
         {

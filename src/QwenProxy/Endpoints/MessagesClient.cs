@@ -35,9 +35,7 @@ internal sealed class MessagesClient(IdSource ids, TokenEstimate tokens) : Clien
         chat.JoinsTexts = true;
         ThinkingPolicy policy = exchange.Snapshot.Models.ThinkingOf(request.Model);
         ThinkingRequest thinking = request.Thinking.Under(policy);
-        // What goes as it came says what the client said.
-        NativeRequest? native = policy == ThinkingPolicy.Client ? NativeMessages.Of(exchange.Body.Memory, request, options.RemoveBillingBlock) : null;
-        string? whyNot = native is not null ? null : policy == ThinkingPolicy.Client ? "not native: signed thinking" : "not native: models.thinking";
+        NativeRequest? native = NativeMessages.Of(exchange.Body.Memory, request, options.RemoveBillingBlock);
         MessagesAnswerOptions answer = new()
         {
             Model = request.Model,
@@ -51,7 +49,7 @@ internal sealed class MessagesClient(IdSource ids, TokenEstimate tokens) : Clien
         {
             Native = native,
             Thinking = thinking.Wish,
-            Notes = [.. request.Dropped.Select(d => "dropped " + d), .. request.QuirksApplied, .. whyNot is null ? Array.Empty<string>() : [whyNot]],
+            Notes = [.. request.Dropped.Select(d => "dropped " + d), .. request.QuirksApplied, .. native is not null ? Array.Empty<string>() : ["not native: signed thinking"]],
         };
     }
 

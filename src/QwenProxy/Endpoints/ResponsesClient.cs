@@ -27,7 +27,6 @@ internal sealed class ResponsesClient(IdSource ids, TimeProvider time) : ClientD
 
         ThinkingPolicy policy = exchange.Snapshot.Models.ThinkingOf(request.Model);
         NativeRequest? native = NativeResponses.Of(exchange.Body.Memory, request, out string whyNot);
-        if (policy != ThinkingPolicy.Client) (native, whyNot) = (null, "models.thinking");
         ResponsesAnswerOptions answer = new() { Request = request, NewId = () => ids.Next(""), Clock = time, Store = _store, Client = client };
         return new IncomingRequest(chat, request.Stream, output => request.Stream ? new ResponsesStreamAnswer(output, answer) : new ResponsesWholeAnswer(output, answer))
         {

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Repair;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Repair.Thinking;
@@ -48,6 +49,10 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Instruments.Metrics.Watch("qwen_proxy.breakers.open", "{breaker}", "Breakers that are not closed, by account.", CountOpenBreakers);
         Instruments.Metrics.Watch("qwen_proxy.accounts.ready", "{account}", "1 for an account that is ready, 0 for one that is held back from all its models.",
             () => States.All().Select(s => new Measurement<long>(s.Value.IsReady ? 1 : 0, new KeyValuePair<string, object?>("account", s.Key.Name))));
+        Instruments.Metrics.Watch("qwen_proxy.quota.used", "{unit}", "How much of a window of an account's plan is used, in what the plan counts.", () => QuotaNumbers(q => q.Used));
+        Instruments.Metrics.Watch("qwen_proxy.quota.limit", "{unit}", "How much of it may be used, where that is known.", () => QuotaNumbers(q => q.Limit));
+        Instruments.Metrics.Watch("qwen_proxy.quota.reset", "s", "Seconds until what is used becomes less: the window's end, or when the oldest use leaves one that slides.",
+            () => QuotaNumbers(q => (decimal?)(q.Resets - Instruments.Time.GetUtcNow())?.TotalSeconds));
         Instruments.Metrics.Watch("qwen_proxy.configuration.refused", "{fault}", "Faults of the last edit of the configuration, which is not in force; 0 when it is.", () => [new Measurement<long>(_configuration.Refused.Length)]);
         Instruments.Metrics.Watch("qwen_proxy.fleet.replicas", "{replica}", "Replicas that share the database, this one included; 1 without a database.", () => [new Measurement<long>(Members?.Live ?? 1)]);
         Instruments.Metrics.Watch("qwen_proxy.database.away", "{database}", "1 while the database of the fleet does not serve, else 0.", () => [new Measurement<long>(Fleet?.Database.Trouble is null ? 0 : 1)]);
@@ -200,12 +205,18 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Accounts = [.. Snapshot.Accounts.Select(a => a.Name)],
     };
 
+    private IEnumerable<Measurement<long>> QuotaNumbers(Func<QuotaStanding, decimal?> number) =>
+        from quota in Router.Pool.Quotas(Instruments.Time.GetUtcNow())
+        let value = number(quota)
+        where value is not null
+        select new Measurement<long>((long)value, [new("account", quota.Account), new("window", quota.Window), new("counts", quota.Counts), new("gen_ai.request.model", quota.Model ?? "*")]);
+
     private IEnumerable<Measurement<long>> CountOpenBreakers() => Router.Pool.Export(Instruments.Time.GetUtcNow()).Breakers.Where(b => b.State != BreakerState.Closed)
         .GroupBy(b => b.Account).Select(g => new Measurement<long>(g.Count(), new KeyValuePair<string, object?>("account", g.Key)));
 
     private StateStore LoadState(string folder)
     {
-        StateStore store = new(folder, Instruments.Time, Instruments.Logger, new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow()), output)),
+        StateStore store = new(folder, Instruments.Time, Instruments.Logger, new StateFile("pool.json", ReadPool, output => PoolRecordJson.Write(Router.Pool.Export(Instruments.Time.GetUtcNow(), withCounts: true), output)),
             new StateFile("stutter-prior.json", ReadStutter, output => Habits.Stutter.WriteTo(output)),
             new StateFile("thinking-prior.json", ReadThinking, output => Habits.Thinking.WriteTo(output)));
         store.Load();

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Repair;
 
 namespace QwenProxy.Observability;
@@ -81,6 +82,16 @@ internal static partial class RequestLog
 
     [LoggerMessage(EventId = 14, Level = LogLevel.Information, Message = "request={requestId} failed: {tried}")]
     public static partial void Tried(ILogger logger, string requestId, string tried);
+
+    /// <summary>A mark of a quota was passed, once for each passing.</summary>
+    public static void QuotaMark(ILogger logger, QuotaStanding mark, TimeZoneInfo zone)
+    {
+        string of = mark.Model is null ? "" : $" for {mark.Model}";
+        QuotaMark(logger, mark.Account, $"{mark.Mark} % of the {mark.Window} quota{of}", mark.Used ?? 0, mark.Limit ?? 0, mark.Counts, mark.RunsOut is { } end ? $"; at this pace it is used up {TimeZoneInfo.ConvertTime(end, zone):yyyy-MM-dd HH:mm}" : "");
+    }
+
+    [LoggerMessage(EventId = 16, Level = LogLevel.Warning, Message = "account={account} has used {mark}: {used} of {limit} {counts}{forecast}")]
+    private static partial void QuotaMark(ILogger logger, string account, string mark, decimal used, decimal limit, string counts, string forecast);
 
     [LoggerMessage(EventId = 15, Level = LogLevel.Information, Message = "request={requestId} account={account} model={model} refused max_tokens={asked}; from now on it is asked for at most {allowed}")]
     public static partial void OutputLimited(ILogger logger, string requestId, string account, string model, long asked, long allowed);

@@ -175,13 +175,14 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
         using PooledBytes text = new();
         text.Write(begun.Span);
         if (!await ReadAtMostAsync(body, text, context.Snapshot.Limits.BodyBytes, cancel.Token)) return OwnErrors.ProtocolError("a whole answer larger than the limit");
-        if (asked.IsNative || !WholeAnswerStream.TryConvert(text.Memory, out byte[] sse))
+        using PooledBytes told = new(text.Length + 256);
+        if (!asked.Events.TryToStream(text.Span, told))
         {
             return UpstreamErrorReader.FromResponse((int)response.StatusCode, HeaderAllowList.OfFailure(response), text.Span, context.Model, context.Instruments.Time.GetUtcNow());
         }
 
-        MemoryStream stream = new(sse);
-        SseFrameReader reader = new(sse.Length, sse.Length);
+        MemoryStream stream = new(told.Span.ToArray());
+        SseFrameReader reader = new(told.Length, told.Length);
         ChatEvent first = new();
         using PooledBytes silent = new();
         ProxyError? fault = await ReadFirstEventAsync(response, stream, reader, frame => ReadFirst(frame, asked.Events, first, silent), silent, cancel.Token);

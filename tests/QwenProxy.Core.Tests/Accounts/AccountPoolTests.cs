@@ -101,7 +101,7 @@ public sealed class AccountPoolTests
         Assert.Equal(
             [("a0", CandidateState.BreakerOpen), ("a1", CandidateState.Cooling), ("a2", CandidateState.Isolated), ("a3", CandidateState.Ready)],
             candidates.Select(c => (c.Account, c.State)).Order());
-        foreach (string account in new[] { "a0", "a1", "a2" }) restored.Reset(account);
+        foreach (string account in new[] { "a0", "a1", "a2" }) restored.Reset(account, Now);
         Assert.All(restored.View(Plan(4), null, Now)[0].Candidates, c => Assert.Equal(CandidateState.Ready, c.State));
     }
 

@@ -180,7 +180,7 @@ public sealed class FairQueueTests
             foreach (Lease lease in full) lease.Dispose();
         }
 
-        pool.Reset("a");
+        pool.Reset("a", now);
         Assert.Null(pool.LimitOf("a"));
         Assert.Equal((0, 0), (pool.LoadOf("a"), pool.LeasesOut));
 

@@ -234,7 +234,7 @@ public sealed class NativeEventTests
         using MessagesWholeAnswer answer = new(output, new MessagesAnswerOptions { NewId = () => "minted" });
         Run(sent, answer, "messages");
         Assert.Equal(
-            """{"id":"msg_1","type":"message","role":"assistant","model":"q","content":[{"type":"thinking","thinking":"so","signature":"theirs"},{"type":"server_tool_use","id":"s","name":"n","input":{"q":1}},{"type":"text","text":"b","citations":[]}],"stop_reason":"stop_sequence","stop_sequence":"END","usage":{"input_tokens":3,"cache_creation_input_tokens":0,"cache_read_input_tokens":2,"output_tokens":9}}""",
+            """{"id":"msg_1","role":"assistant","model":"q","content":[{"type":"thinking","thinking":"so","signature":"theirs"},{"type":"server_tool_use","id":"s","name":"n","input":{"q":1}},{"type":"text","text":"b","citations":[]}],"usage":{"input_tokens":3,"cache_read_input_tokens":2,"output_tokens":9},"type":"message","stop_reason":"stop_sequence","stop_sequence":"END"}""",
             Encoding.UTF8.GetString(output.WrittenSpan));
     }
 

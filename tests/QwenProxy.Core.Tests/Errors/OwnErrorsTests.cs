@@ -29,6 +29,8 @@ public sealed class OwnErrorsTests
         { "queue_full", 503, OwnErrors.QueueFull(TimeSpan.Zero, 512) },
         { "queue_full", 503, OwnErrors.QueueFull(Span, 1) },
         { "client_limit", 429, OwnErrors.ClientLimit("requestsPerMinute", "'alice' has begun 60 requests within a minute and may begin 60", Span) },
+        { "quota_reserved", 429, OwnErrors.QuotaReserved("plan", "week", 20, "alice, bob and clients of priority -10 or before", new DateTimeOffset(2026, 12, 6, 16, 0, 0, TimeSpan.Zero), new DateTimeOffset(2026, 12, 1, 0, 0, 0, TimeSpan.Zero)) },
+        { "quota_used_up", 429, OwnErrors.QuotaUsedUp("plan", "week", new DateTimeOffset(2026, 12, 6, 16, 0, 0, TimeSpan.Zero), new DateTimeOffset(2026, 12, 1, 0, 0, 0, TimeSpan.Zero)) },
         { "model_not_allowed", 403, OwnErrors.ModelNotAllowed("m", ["a", "b-*"]) },
         { "request_too_large", 413, OwnErrors.RequestTooLarge(64 * 1024 * 1024) },
         { "invalid_request", 400, OwnErrors.InvalidRequest("The body is empty.", "messages") },

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Resilience;
 
 namespace QwenProxy.Core.Tests.Resilience;
@@ -15,6 +16,7 @@ internal sealed class World
     {
         _policy = new AttemptPolicy(new AttemptLimits(maxAttempts, TimeSpan.FromSeconds(maxWaitSeconds)), new Random(1));
         Pool = new AccountPool(breakerFailures, TimeSpan.FromSeconds(15));
+        Pool.ConfigureQuotas(accounts);
         Accounts = accounts;
     }
 
@@ -33,6 +35,9 @@ internal sealed class World
 
     public bool AnotherCouldServe { get; private set; }
 
+    /// <summary>Who asks.</summary>
+    public QuotaClaim Claim { get; set; }
+
     public static AccountSnapshot Account(string name, int priority = 0, params string[] models) =>
         new() { Name = name, Profile = new UpstreamProfile("generic"), Priority = priority, Models = [.. models] };
 
@@ -44,7 +49,7 @@ internal sealed class World
         AttemptHistory history = new();
         for (int guard = 0; guard < 100; guard++)
         {
-            NextStep step = _policy.Decide(history, Pool.View(plan, affinity: null, Now), Now);
+            NextStep step = _policy.Decide(history, Pool.View(plan, affinity: null, Now, claim: Claim), Now);
             if (step is NextStep.GiveUp giveUp)
             {
                 Waited = history.Waited;
@@ -54,7 +59,7 @@ internal sealed class World
             NextStep.Ask ask = (NextStep.Ask)step;
             Now += ask.Delay;
             AnotherCouldServe = ask.AnotherCouldServe;
-            if (!Pool.TryLease(ask.Account, ask.Model, Now, out Lease? lease)) continue;
+            if (!Pool.TryLease(ask.Account, ask.Model, Now, out Lease? lease, claim: Claim, lastResort: ask.IsLastResort)) continue;
             Asked.Add($"{ask.Account}/{ask.Model}");
             ProxyError? error = upstream(ask.Account, ask.Model);
             lease.Settle(error, Now);

@@ -113,7 +113,7 @@ internal sealed class SimulatedRequest(Simulation simulation, int number) : IDis
         if (simulation.Pool.TryLease(ask.Account, ask.Model, simulation.Now, out lease)) return true;
         // A driver that does not care what the pool says gets its lease by forgetting why it was refused.
         if (simulation.Sabotage != Sabotage.IgnoreBreaker) return false;
-        simulation.Pool.Reset(ask.Account);
+        simulation.Pool.Reset(ask.Account, simulation.Now);
         return simulation.Pool.TryLease(ask.Account, ask.Model, simulation.Now, out lease);
     }
 

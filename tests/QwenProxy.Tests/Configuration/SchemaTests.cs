@@ -57,6 +57,9 @@ public sealed class SchemaTests : IDisposable
             .. ConfigurationLoader.RootKeys,
             .. SettingTable.All.Select(s => s.Path),
             .. AccountReader.Keys.Select(k => "accounts[]." + k),
+            .. QuotaReader.Keys.Select(k => "accounts[].quota." + k),
+            .. QuotaReader.WindowKeys.Select(k => "accounts[].quota.windows[]." + k),
+            .. QuotaReader.ReserveKeys.Select(k => "accounts[].quota.reserve." + k),
             .. ClientReader.Keys.Select(k => "clients[]." + k),
             .. ModelsReader.Keys.Select(k => "models." + k),
         ];
@@ -93,6 +96,11 @@ public sealed class SchemaTests : IDisposable
     [InlineData("""{ "accounts": [ { "baseUrl": "http://h" } ] }""")]
     [InlineData("""{ "accounts": [ { "name": "a/b", "baseUrl": "http://h" } ] }""")]
     [InlineData("""{ "accounts": [ { "name": "a", "baseUrl": "http://h", "profile": "x" } ] }""")]
+    [InlineData("""{ "accounts": [ { "name": "a", "baseUrl": "http://h", "quota": { "windows": [ { "counts": "calls", "per": "day" } ] } } ] }""")]
+    [InlineData("""{ "accounts": [ { "name": "a", "baseUrl": "http://h", "quota": { "windows": [ { "counts": "tokens", "per": "year" } ] } } ] }""")]
+    [InlineData("""{ "accounts": [ { "name": "a", "baseUrl": "http://h", "quota": { "windows": [ { "per": "day" } ] } } ] }""")]
+    [InlineData("""{ "accounts": [ { "name": "a", "baseUrl": "http://h", "quota": { "windows": [], "reserve": { "clients": ["b"] } } } ] }""")]
+    [InlineData("""{ "accounts": [ { "name": "a", "baseUrl": "http://h", "quota": { "windows": [], "credits": { "m": { "input": -1, "output": 1 } } } } ] }""")]
     [InlineData("""{ "clients": [ { "name": "a" } ] }""")]
     [InlineData("""{ "models": { "fallbacks": { "a": "b" } } }""")]
     [InlineData("""{ "quirks": { "a": true } }""")]

@@ -49,8 +49,8 @@ public sealed class AccountStateTests : IDisposable
         await using RunningProxy proxy = await RunningProxy.StartAsync(new ProxySnapshot { Accounts = [RunningProxy.Account("plan", plan.BaseUrl, 1), RunningProxy.Account("paygo", paygo.BaseUrl, 2)] });
         foreach (string dialect in new[] { Dialect.Chat, Dialect.Messages, Dialect.Responses })
         {
-            proxy.Runtime.Router.Pool.Reset("plan");
-            proxy.Runtime.Router.Pool.Reset("paygo");
+            proxy.Runtime.Router.Pool.Reset("plan", DateTimeOffset.UnixEpoch);
+            proxy.Runtime.Router.Pool.Reset("paygo", DateTimeOffset.UnixEpoch);
             using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(dialect, stream: true), Dialect.Path(dialect));
             string body = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
             Assert.Contains("plan: 401 Incorrect API key provided; paygo: ", body, StringComparison.Ordinal);

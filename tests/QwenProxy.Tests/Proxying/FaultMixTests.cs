@@ -59,16 +59,18 @@ public sealed class FaultMixTests(ITestOutputHelper output)
     private readonly ConcurrentDictionary<int, ConcurrentQueue<string>> _met = new();
     private readonly OAuthSimulator _signIn = new(TimeProvider.System, new OAuthSimulatorOptions { ResourceUrlOnRefresh = false });
     private (string Fault, int Percent, string Scenario)[] _mix = Mix;
-    private bool _native;
+    private string? _native;
 
     [Fact]
     public Task FaultMix_IsRecoveredFrom() => RunAsync(name => upstream => RunningProxy.Account(name, upstream), s => s);
 
-    /// <summary>The same at services that speak Messages and Responses, asked in them.</summary>
-    [Fact]
-    public Task FaultMixAtNativeUpstreams_IsRecoveredFrom()
+    /// <summary>The same at services that speak the dialect, asked in it.</summary>
+    [Theory]
+    [InlineData(Dialect.Messages)]
+    [InlineData(Dialect.Responses)]
+    public Task FaultMixAtNativeUpstreams_IsRecoveredFrom(string dialect)
     {
-        _native = true;
+        _native = dialect;
         return RunAsync(name => upstream => RunningProxy.Account(name, upstream) with { Profile = Profiles.DashScope }, s => s);
     }
 
@@ -115,7 +117,7 @@ public sealed class FaultMixTests(ITestOutputHelper output)
         Outcome[] outcomes = new Outcome[Requests];
         await Parallel.ForAsync(0, Requests, new ParallelOptions { MaxDegreeOfParallelism = 32 }, async (i, _) =>
         {
-            outcomes[i] = _native ? await AskNativelyAsync(proxy, i) : await AskAsync(proxy, i);
+            outcomes[i] = _native is { } dialect ? await AskNativelyAsync(proxy, i, dialect) : await AskAsync(proxy, i);
             if (i % 10 == 0) Mend(proxy);
         });
         NoteRefusedConnections(proxy, outcomes);
@@ -168,7 +170,7 @@ public sealed class FaultMixTests(ITestOutputHelper output)
         AccountPool pool = proxy.Runtime.Router.Pool;
         foreach (Cooldown cooldown in pool.Export(TimeProvider.System.GetUtcNow()).Cooldowns)
         {
-            if (ErrorPolicy.For(cooldown.Kind).Bans) pool.Reset(cooldown.Account);
+            if (ErrorPolicy.For(cooldown.Kind).Bans) pool.Reset(cooldown.Account, TimeProvider.System.GetUtcNow());
         }
     }
 
@@ -193,10 +195,9 @@ public sealed class FaultMixTests(ITestOutputHelper output)
         return new Outcome(id, true, "");
     }
 
-    private static async Task<Outcome> AskNativelyAsync(RunningProxy proxy, int number)
+    private static async Task<Outcome> AskNativelyAsync(RunningProxy proxy, int number, string dialect)
     {
         string answer = Answers[number % Answers.Length], question = $"number {number}";
-        string dialect = number % 2 == 0 ? Dialect.Messages : Dialect.Responses;
         bool stream = number % 3 != 0;
         string thinking = answer == "thinking" ? "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000}," : "";
         string body = Dialect.Body(dialect, stream, question: question).Replace("{\"model\"", dialect == Dialect.Messages ? $"{{{thinking}\"model\"" : "{\"store\":false,\"model\"", StringComparison.Ordinal);

@@ -78,6 +78,24 @@ public sealed class NativeResumeTests
         }
     }
 
+    /// <summary>A server that fails may end what is open before it says so, as if it were whole.</summary>
+    [Theory]
+    [InlineData(Dialect.Messages)]
+    [InlineData(Dialect.Responses)]
+    public async Task EndedByTheServerBeforeItFails_IsGoneOnWith(string dialect)
+    {
+        foreach (string answer in (string[])["json", "tools-2", "tool-after-text"])
+        {
+            AnswerMeaning wanted = await MeantAsync(dialect, answer);
+            foreach (string way in s_ways)
+            {
+                (string text, bool orderly) = await AskAsync(dialect, $"error-finish?answer={answer}", answer, way);
+                Assert.True(orderly && StreamText.IsComplete(text), $"{way} {answer}: {text}");
+                Assert.Equal((way, answer, wanted), (way, answer, OfTheAnswer(text)));
+            }
+        }
+    }
+
     /// <summary>Thinking without words is what Claude Code asks for.</summary>
     [Fact]
     public async Task CutAnywhere_WithoutTheWordsOfThinking_IsReplayedExactly()

@@ -110,12 +110,12 @@ public sealed class NativeTests
     }
 
     [Fact]
-    public async Task Request_GoesAsItCame_ButForTheModelAndTheBillingText()
+    public async Task Request_GoesAsItCame_ButForTheModelTheBillingTextAndNoThinking()
     {
         await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(Start + Rest + End));
         await using RunningProxy proxy = await StartAsync(upstream);
         const string asked = """{ "stream":true, "x":1.50, "system":[{"type":"text","text":"x-anthropic-billing-header: cc_version=2; "}, {"type":"text","text":"Be \u00e9"}],"model":"up/qwen3.7-plus","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}""";
-        const string wanted = """{ "stream":true, "x":1.50, "system":[{"type":"text","text":"Be \u00e9"}],"model":"qwen3.7-plus","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}""";
+        const string wanted = """{ "stream":true, "x":1.50, "system":[{"type":"text","text":"Be \u00e9"}],"model":"qwen3.7-plus","max_tokens":5,"messages":[{"role":"user","content":"hi"}],"thinking":{"type":"disabled"}}""";
         HttpRequestMessage request = new(HttpMethod.Post, "/v1/messages") { Content = RunningProxy.Json(asked) };
         request.Headers.Add("anthropic-version", "2023-06-01");
         request.Headers.Add("x-api-key", "client-key");
@@ -212,11 +212,39 @@ public sealed class NativeTests
         Assert.Equal("upstream_protocol_error", answer.GetProperty("error").GetProperty("code").GetString());
     }
 
+    /// <summary>Upstream's own failure is told once, under the next number: clients count.</summary>
     [Fact]
-    public async Task StopReasonWithoutTheLastEvent_IsEndedForTheClient()
+    public async Task ResponseThatUpstreamFails_IsNumberedWithoutAGap()
     {
-        await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(Start + Rest + End[..End.IndexOf("event: message_stop", StringComparison.Ordinal)]));
+        const string failed = """
+            event: response.failed
+            data: {"type":"response.failed","sequence_number":2,"response":{"id":"resp_up","status":"failed","error":{"code":"server_error","message":"model crashed"}}}
+
+
+            """;
+        await using RawUpstream upstream = RawUpstream.Always(RawUpstream.Sse(Created + failed));
         await using RunningProxy proxy = await StartAsync(upstream);
+        using HttpResponseMessage response = await AskWithoutResumeAsync(proxy, StatelessResponse, "/v1/responses");
+        (string text, bool orderly) = await RunningProxy.ReadAsync(response);
+        Assert.False(orderly);
+        List<JsonElement> events = StreamText.Events(text);
+        Assert.Equal(Enumerable.Range(0, events.Count), events.Select(e => e.GetProperty("sequence_number").GetInt32()));
+        JsonElement last = Assert.Single(events, e => e.GetProperty("type").GetString() == "response.failed");
+        Assert.Contains("model crashed", last.GetProperty("response").GetProperty("error").GetProperty("message").GetString(), StringComparison.Ordinal);
+    }
+
+    /// <summary>The connection closes, or nothing more comes on it, also when that is sooner than the wait for an end.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task StopReasonWithoutTheLastEvent_IsEndedForTheClient(bool staysOpen)
+    {
+        await using RawUpstream upstream = new(async exchange =>
+        {
+            await exchange.SendAsync(RawUpstream.Sse(Start + Rest + End[..End.IndexOf("event: message_stop", StringComparison.Ordinal)]));
+            if (staysOpen) await exchange.WaitForHangUpAsync();
+        });
+        await using RunningProxy proxy = await StartAsync(upstream.BaseUrl, timeouts: t => t with { Idle = TimeSpan.FromSeconds(1) });
         using HttpResponseMessage response = await proxy.PostAsync(ThinkingMessage, "/v1/messages");
         (string text, bool orderly) = await RunningProxy.ReadAsync(response);
         Assert.True(orderly);

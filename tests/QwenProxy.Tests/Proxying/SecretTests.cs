@@ -1,6 +1,7 @@
 using System.Text;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Catalogue;
 using QwenProxy.Tests.Support;
 
 namespace QwenProxy.Tests.Proxying;
@@ -28,13 +29,50 @@ public sealed class SecretTests
         { "a status line that is none", "HTTP/1.1 KEY HEAD\r\n\r\n" },
     };
 
+    /// <summary>The same from upstreams that are asked in the client's own dialect.</summary>
+    public static TheoryData<string, string> NativeAnswers => new()
+    {
+        { "JSON error", RawUpstream.Json(401, """{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key KEY (HEAD)"},"request_id":"HEAD"}""") },
+        { "error as the first event", RawUpstream.Sse("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"HEAD\",\"message\":\"KEY\"}}\n\n") },
+        { "error in a message", RawUpstream.Sse(MessageStart + "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"HEAD\",\"message\":\"KEY\"}}\n\n") },
+        { "flat error in a message", RawUpstream.Sse(MessageStart + "event:error\ndata:{\"code\":\"HEAD\",\"message\":\"Bearer KEY\",\"request_id\":\"KEY\"}\n\n") },
+        { "failed response", RawUpstream.Sse(ResponseStart + "data: {\"type\":\"response.failed\",\"sequence_number\":2,\"response\":{\"id\":\"r\",\"status\":\"failed\",\"error\":{\"code\":\"HEAD\",\"message\":\"KEY\"}}}\n\n") },
+        { "error in a response", RawUpstream.Sse(ResponseStart + "data: {\"type\":\"error\",\"sequence_number\":2,\"code\":\"HEAD\",\"message\":\"KEY\",\"param\":\"KEY\"}\n\n") },
+        { "a path that is not there", RawUpstream.Json(404, """{"error":"no KEY at HEAD"}""") },
+        { "headers of a message", RawUpstream.Sse(MessageStart + "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\ndata: {\"type\":\"message_stop\"}\n\n", "request-id: KEY\r\nanthropic-organization-id: HEAD\r\n") },
+    };
+
+    private const string MessageStart = """
+        data: {"type":"message_start","message":{"id":"m","role":"assistant","model":"m","content":[],"usage":{"input_tokens":1,"output_tokens":1}}}
+
+        data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+        data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"x"}}
+
+
+        """;
+
+    private const string ResponseStart = """
+        data: {"type":"response.created","sequence_number":0,"response":{"id":"r","object":"response","status":"in_progress","output":[]}}
+
+        data: {"type":"response.output_text.delta","sequence_number":1,"output_index":0,"item_id":"i","delta":"x"}
+
+
+        """;
+
+    [Theory]
+    [MemberData(nameof(NativeAnswers))]
+    public Task WhatANativeUpstreamRepeats_ComesOutNowhere(string what, string answer) => SeeAsync(what, answer, Profiles.DashScope);
+
     [Theory]
     [MemberData(nameof(Answers))]
-    public async Task WhatUpstreamRepeats_ComesOutNowhere(string what, string answer)
+    public Task WhatUpstreamRepeats_ComesOutNowhere(string what, string answer) => SeeAsync(what, answer, Profiles.Generic);
+
+    private static async Task SeeAsync(string what, string answer, UpstreamProfile profile)
     {
         answer = answer.Replace("kEY", Key.ToUpperInvariant(), StringComparison.Ordinal).Replace("KEY", Key, StringComparison.Ordinal).Replace("HEAD", HeaderSecret, StringComparison.Ordinal);
         await using RawUpstream upstream = RawUpstream.Always(answer);
-        AccountSnapshot account = RunningProxy.Account("up", upstream.BaseUrl) with { ApiKey = new Secret(Key), Headers = [new("X-Tenant", "Basic " + HeaderSecret)] };
+        AccountSnapshot account = RunningProxy.Account("up", upstream.BaseUrl) with { ApiKey = new Secret(Key), Headers = [new("X-Tenant", "Basic " + HeaderSecret)], Profile = profile };
         using TemporaryFolder data = new();
         await using RunningProxy proxy = await RunningProxy.StartAsync(
             new ProxySnapshot { Accounts = [account], Storage = new StorageSnapshot { DataFolder = data.Path } }, s => ErrorTests.OneAttempt(s) with { Resume = false });

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using QwenProxy.Console;
 using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Dialects;
@@ -96,6 +98,59 @@ public sealed class UpstreamAxisTests(SimulatedStreams streams) : IClassFixture<
         if (upstream != client) return;
         string mended = Read(await streams.GetAsync(scenario, upstream), client, stream: true);
         Assert.Equal(mended, Read(Encoding.UTF8.GetBytes(mended), client, stream: true));
+    }
+
+    public static TheoryData<string, string> NativeMatrix
+    {
+        get
+        {
+            TheoryData<string, string> matrix = [];
+            foreach (string scenario in Scenarios)
+                foreach (string dialect in (string[])[Dialect.Messages, Dialect.Responses]) matrix.Add(scenario, dialect);
+            return matrix;
+        }
+    }
+
+    /// <summary>
+    /// The bytes themselves: runs of upstream's own frames by their numbers, every other frame in full, and the whole answer. With
+    /// <c>QWEN_PROXY_WRITE_GOLDEN=1</c> the files are written instead of compared.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(NativeMatrix))]
+    public async Task NativeStream_ReadsAsTheFileSays(string scenario, string dialect)
+    {
+        string sent = Regex.Replace(Encoding.UTF8.GetString(await streams.GetAsync(scenario, dialect)), "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "uuid");
+        sent = Regex.Replace(sent, "\"created_at\":[0-9]+", "\"created_at\":1");
+        byte[] bytes = Encoding.UTF8.GetBytes(sent);
+        string read = $"{Differences(sent, Read(bytes, dialect, stream: true))}whole: {Read(bytes, dialect, stream: false)}\n";
+        string file = Path.Combine(RepositoryFiles.Locate("tests/golden/native"), $"{dialect}-{scenario.Replace('?', '-').Replace('=', '-')}.txt");
+        if (Environment.GetEnvironmentVariable("QWEN_PROXY_WRITE_GOLDEN") == "1") await File.WriteAllTextAsync(file, read, TestContext.Current.CancellationToken);
+        Assert.Equal(await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken), read);
+    }
+
+    private static string Differences(string sent, string read)
+    {
+        string[] theirs = sent.Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        StringBuilder text = new();
+        int first = 0, next = 0;
+        foreach (string frame in read.Split("\n\n", StringSplitOptions.RemoveEmptyEntries))
+        {
+            int found = Array.IndexOf(theirs, frame, next);
+            if (found != next) Flush();
+            if (found < 0) text.Append(frame).Append("\n\n");
+            else if (found != next) first = found;
+            if (found >= 0) next = found + 1;
+            else first = next;
+        }
+
+        Flush();
+        return text.ToString();
+
+        void Flush()
+        {
+            if (next > first) text.Append(CultureInfo.InvariantCulture, $"= {first}-{next - 1}\n\n");
+            first = next;
+        }
     }
 
     /// <summary>The prompt has another length in each dialect.</summary>

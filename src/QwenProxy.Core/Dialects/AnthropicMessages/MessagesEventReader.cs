@@ -14,6 +14,8 @@ public sealed class MessagesEventReader : NativeEventReader
 
     public override WireDialect Dialect => WireDialect.AnthropicMessages;
 
+    protected override bool TellWhole(ReadOnlySpan<byte> whole, PooledBytes stream) => WholeMessage.TryTell(whole, stream);
+
     protected override EventKind ReadEvent(ChatEvent e, ReadOnlySpan<byte> type, ReadOnlySpan<byte> data)
     {
         if (type.SequenceEqual("content_block_delta"u8)) ReadDelta(e, data);

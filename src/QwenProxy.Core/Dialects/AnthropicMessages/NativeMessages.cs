@@ -1,3 +1,5 @@
+using QwenProxy.Core.Events;
+
 namespace QwenProxy.Core.Dialects.AnthropicMessages;
 
 /// <summary>Messages for an upstream that speaks Messages itself.</summary>
@@ -12,8 +14,9 @@ public static class NativeMessages
         return new NativeRequest
         {
             Body = body,
+            Dialect = WireDialect.AnthropicMessages,
             Model = request.Model,
-            LeftOut = removeBillingBlock ? BillingBlock.Find(body.Span) : default,
+            FindLeftOut = removeBillingBlock ? static json => BillingBlock.Find(json.Span) : static _ => default,
             PathAt = static profile => profile.MessagesPath,
             UsualPath = "messages",
             LimitField = "max_tokens",

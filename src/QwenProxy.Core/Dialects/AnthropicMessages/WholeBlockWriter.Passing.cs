@@ -1,4 +1,8 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
 using QwenProxy.Core.Events;
+using QwenProxy.Core.Requests.Quirks;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Dialects.AnthropicMessages;
@@ -15,7 +19,13 @@ internal sealed partial class WholeBlockWriter
     private string? _stopSequence;
     private MessagesUsage _usage;
 
-    public override void PassStart(ChatEvent e) => Start(Token(e.Id.In(e.Data.Span)), Token(e.Model.In(e.Data.Span)));
+    /// <summary>The message as upstream announced it; null for one of our own.</summary>
+    private JsonObjectDraft? _message;
+
+    /// <summary>What upstream said at its end: counts, and members of the message that are known only then.</summary>
+    private byte[] _ending = [];
+
+    public override void PassStart(ChatEvent e) => _message = JsonObjectDraft.Read(e.Frame.Subject.In(e.Data.Span).ToArray());
 
     public override void PassOpen(ChatEvent e, int index, BlockKind kind)
     {
@@ -81,9 +91,47 @@ internal sealed partial class WholeBlockWriter
         ReadOnlySpan<byte> sequence = JsonField.Find(delta, "stop_sequence"u8);
         _stopSequence = JsonField.IsString(sequence) ? JsonField.Text(sequence) : null;
         _usage = usage;
+        _ending = e.Data.ToArray();
     }
 
     public override void EndPassed(ChatEvent? last) => End(_stopReason, _stopSequence, _usage);
+
+    /// <summary>Upstream's message with what was said, and every member of it that nothing here knows.</summary>
+    private void EndMessage(string stopReason, string? stopSequence, MessagesUsage usage)
+    {
+        JsonObjectDraft message = _message!;
+        message.Set("type"u8, "\"message\""u8);
+        message.Set("content"u8, [(byte)'[', .. _content.Span, (byte)']']);
+        JsonObjectDraft counts = JsonObjectDraft.Read(message.FindMember("usage"u8)?.Value is { Length: > 2 } begun && begun.Span[0] == '{' ? begun : "{}"u8.ToArray());
+        Copy(JsonField.Find(_ending, "usage"u8), counts);
+        Count(counts, "input_tokens"u8, usage.Input);
+        Count(counts, "cache_creation_input_tokens"u8, usage.CacheCreation);
+        Count(counts, "cache_read_input_tokens"u8, usage.CacheRead);
+        Count(counts, "output_tokens"u8, usage.Output);
+        Copy(JsonField.Find(_ending, "delta"u8), message);
+        Copy(_ending, message, isEvent: true);
+        message.Set("stop_reason"u8, JsonText.Quote(stopReason));
+        message.Set("stop_sequence"u8, stopSequence is null ? "null"u8 : JsonText.Quote(stopSequence));
+        message.Set("usage"u8, counts.ToBytes());
+        output.Write(message.ToBytes());
+    }
+
+    private static void Count(JsonObjectDraft counts, ReadOnlySpan<byte> name, long tokens)
+    {
+        // Upstream that does not count its cache need not be said to.
+        if (tokens > 0 || counts.FindMember(name) is not null) counts.Set(name, Encoding.ASCII.GetBytes(tokens.ToString(CultureInfo.InvariantCulture)));
+    }
+
+    private static void Copy(ReadOnlySpan<byte> from, JsonObjectDraft to, bool isEvent = false)
+    {
+        if (!JsonField.IsObject(from)) return;
+        JsonScanner members = new(from);
+        while (members.MoveNext())
+        {
+            if (isEvent && (members.NameIs("type"u8) || members.NameIs("delta"u8) || members.NameIs("usage"u8))) continue;
+            to.Set(members.Name.In(from)[1..^1], members.Value.In(from));
+        }
+    }
 
     public override void PassIdle(ChatEvent e)
     {

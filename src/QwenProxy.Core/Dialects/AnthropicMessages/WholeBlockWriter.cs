@@ -13,12 +13,10 @@ internal sealed partial class WholeBlockWriter(IBufferWriter<byte> output) : Blo
     private readonly PooledBytes _arguments = new(256);
     private BlockKind _kind;
 
-    public override void Start(string id, ReadOnlySpan<byte> modelToken, MessagesUsage usage) => Start(JsonText.Quote(id), modelToken);
-
-    private void Start(ReadOnlySpan<byte> idToken, ReadOnlySpan<byte> modelToken)
+    public override void Start(string id, ReadOnlySpan<byte> modelToken, MessagesUsage usage)
     {
         _head.Write("{\"id\":"u8);
-        _head.Write(idToken);
+        _head.Write(JsonText.Quote(id));
         _head.Write(",\"type\":\"message\",\"role\":\"assistant\",\"model\":"u8);
         _head.Write(modelToken);
         _head.Write(",\"content\":["u8);
@@ -76,6 +74,12 @@ internal sealed partial class WholeBlockWriter(IBufferWriter<byte> output) : Blo
 
     public override void End(string stopReason, string? stopSequence, MessagesUsage usage)
     {
+        if (_message is not null)
+        {
+            EndMessage(stopReason, stopSequence, usage);
+            return;
+        }
+
         output.Write(_head.Span);
         output.Write(_content.Span);
         output.Write("],"u8);

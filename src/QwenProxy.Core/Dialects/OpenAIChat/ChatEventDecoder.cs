@@ -14,6 +14,14 @@ public sealed class ChatEventDecoder : EventReader
 
     public static void Decode(in SseFrame frame, ChatEvent chatEvent) => Shared.Read(frame, chatEvent);
 
+    public override bool TryToStream(ReadOnlySpan<byte> whole, PooledBytes stream)
+    {
+        if (!ChatCompletionObject.TryToChunk(whole, out byte[] chunk)) return false;
+        WriteFrame(stream, default, chunk);
+        WriteFrame(stream, default, "[DONE]"u8);
+        return true;
+    }
+
     protected override EventKind ReadData(ChatEvent chatEvent, bool isError)
     {
         ReadOnlySpan<byte> data = chatEvent.Data.Span;

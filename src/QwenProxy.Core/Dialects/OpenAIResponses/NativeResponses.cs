@@ -1,19 +1,22 @@
+using QwenProxy.Core.Events;
+
 namespace QwenProxy.Core.Dialects.OpenAIResponses;
 
 /// <summary>Responses for an upstream that speaks Responses itself.</summary>
 public static class NativeResponses
 {
     /// <summary>
-    /// The request for such an upstream, or null when it must be translated: what is remembered is remembered here; tools other than functions are
-    /// served by few; and reasoning that this proxy sealed means nothing to anybody else.
+    /// The request for such an upstream, or null when it must be translated: what it refers to is remembered here, and no upstream is known to take a
+    /// client's tools other than functions (groups, free text, searches); reasoning that this proxy sealed means nothing to anybody else. An answer that
+    /// is to be remembered is asked for natively all the same: it is remembered here as the client got it, whoever gave it.
     /// </summary>
     /// <param name="body">The client's body.</param>
     /// <param name="request">What was read of it.</param>
-    /// <param name="whyNot">What stands in the way: <c>store</c>, <c>items</c>, <c>tools</c>, <c>sealed reasoning</c>; empty when nothing does.</param>
+    /// <param name="whyNot">What stands in the way: <c>history</c>, <c>items</c>, <c>tools</c>, <c>sealed reasoning</c>; empty when nothing does.</param>
     public static NativeRequest? Of(ReadOnlyMemory<byte> body, ResponsesRequest request, out string whyNot)
     {
         bool onlyFunctions = !request.Fields.TryGetValue("tools", out RawJson tools) || tools.Items().TrueForAll(t => t.Member("type"u8).IsText("function"u8));
-        whyNot = request.Store || request.PreviousResponseId is not null || body.Span.IndexOf("\"item_reference\""u8) >= 0 ? "store"
+        whyNot = request.PreviousResponseId is not null || body.Span.IndexOf("\"item_reference\""u8) >= 0 ? "history"
             : body.Span.IndexOf(ReasoningEnvelope.Mark) >= 0 ? "sealed reasoning"
             : request.NeedsTranslation || request.IsCompaction ? "items"
             : !onlyFunctions || request.Dropped.Count > 0 ? "tools"
@@ -22,6 +25,7 @@ public static class NativeResponses
         return new NativeRequest
         {
             Body = body,
+            Dialect = WireDialect.OpenAIResponses,
             Model = request.Model,
             PathAt = static profile => profile.ResponsesPath,
             UsualPath = "responses",

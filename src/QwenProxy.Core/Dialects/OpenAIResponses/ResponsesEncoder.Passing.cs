@@ -27,7 +27,10 @@ internal sealed partial class ResponsesEncoder
     /// <summary>Another stream goes on with the response: what it says of its own items is not about the ones that are open here.</summary>
     public void Continue()
     {
-        if (_held > 0 && _heldFrames[_held - 1].Frame.Step == FrameStep.Recap) _held = 0;
+        // Upstream ended the item before it broke, not the model: what goes on may have more to say in it.
+        bool unfinished = _holder is { Kind: OutputKind.Message } || (_holder is { Kind: OutputKind.Call } call && !call.HasWholeArguments());
+        FrameStep last = _held > 0 ? _heldFrames[_held - 1].Frame.Step : FrameStep.Start;
+        if (last == FrameStep.Recap || (last == FrameStep.Close && unfinished)) _held = 0;
         Settle();
         _differs = true;
         _line.Renumber();

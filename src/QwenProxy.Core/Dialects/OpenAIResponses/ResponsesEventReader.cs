@@ -14,6 +14,8 @@ public sealed class ResponsesEventReader : NativeEventReader
 
     public override WireDialect Dialect => WireDialect.OpenAIResponses;
 
+    protected override bool TellWhole(ReadOnlySpan<byte> whole, PooledBytes stream) => WholeResponse.TryTell(whole, stream);
+
     protected override EventKind ReadEvent(ChatEvent e, ReadOnlySpan<byte> type, ReadOnlySpan<byte> data)
     {
         if (!type.StartsWith("response."u8)) return EventKind.Silent;

@@ -28,7 +28,7 @@ internal static class FieldRules
             "max-tokens-limit",
             "Lowers max_tokens to what the model can write at most.",
             (p, m) => p.ModelStudioRules && ModelCatalogue.TryGet(m) is not null,
-            Clamp),
+            Clamp) { Messages = Clamp, Responses = Clamp },
     ];
 
     private static void Drop(RequestDraft draft, IEnumerable<string> names)
@@ -51,8 +51,8 @@ internal static class FieldRules
     private static void Clamp(RequestDraft draft)
     {
         int limit = draft.Model.Entry!.MaxOutputTokens;
-        ReadOnlySpan<byte> asked = draft.Fields.Find("max_tokens"u8);
+        ReadOnlySpan<byte> asked = draft.Fields.Find(draft.LimitField);
         if (!long.TryParse(asked, NumberStyles.None, CultureInfo.InvariantCulture, out long tokens) || tokens <= limit) return;
-        draft.Set("max_tokens"u8, limit);
+        draft.Set(draft.LimitField, limit);
     }
 }

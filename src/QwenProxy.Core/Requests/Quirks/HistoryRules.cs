@@ -6,7 +6,7 @@ namespace QwenProxy.Core.Requests.Quirks;
 /// <summary>Past turns: calls, their results, and the thinking that led to them. One bad turn makes every later request fail.</summary>
 internal static class HistoryRules
 {
-    private static ReadOnlySpan<byte> NoResult => "The result of this call is not available."u8;
+    public static ReadOnlySpan<byte> NoResult => "The result of this call is not available."u8;
 
     public static QuirkRule[] All { get; } =
     [
@@ -14,10 +14,16 @@ internal static class HistoryRules
             "tool-arguments",
             "Makes the arguments of past calls a JSON object in a string; chat templates and services stumble over anything else.",
             (_, _) => true,
-            MendArguments),
+            MendArguments) { Messages = MendInputs, Responses = MendItems },
         new("tool-result-order", "Moves a tool result that comes late right behind its call.", (p, _) => p.ModelStudioRules, OrderResults),
-        new("orphan-tool-result", "Tells a tool result without its call as the user's text.", (p, _) => p.ModelStudioRules, RetellOrphans),
-        new("unanswered-tool-call", "Answers a call that has no result with a line that says so.", (p, _) => p.ModelStudioRules, AnswerCalls),
+        new("orphan-tool-result", "Tells a tool result without its call as the user's text.", (p, _) => p.ModelStudioRules, RetellOrphans)
+        {
+            Messages = MessagesHistory.RetellOrphans,
+        },
+        new("unanswered-tool-call", "Answers a call that has no result with a line that says so.", (p, _) => p.ModelStudioRules, AnswerCalls)
+        {
+            Messages = MessagesHistory.AnswerCalls,
+        },
         new(
             "reasoning-history",
             "Sends the thinking of earlier turns in the field that the upstream reads.",
@@ -46,11 +52,56 @@ internal static class HistoryRules
                 splice.Insert(call.Function.Start + 1, empty ? "\"arguments\":\"{}\""u8.ToArray() : "\"arguments\":\"{}\","u8.ToArray());
             }
 
-            if (splice.Count == 0) continue;
-            using PooledBytes changed = new(json.Length + splice.Growth);
-            splice.WriteTo(json, changed);
-            messages.Replace(message, changed.Span.ToArray());
+            if (splice.Count > 0) messages.Replace(message, Written(json, splice));
         }
+    }
+
+    /// <summary>Messages has them as objects.</summary>
+    private static void MendInputs(RequestDraft draft)
+    {
+        if (draft.Messages is not { } messages) return;
+        foreach (MessageDraft message in messages.Items)
+        {
+            ReadOnlyMemory<byte> content = message.Content;
+            if (message.Role != MessageRole.Assistant || !JsonValue.IsArray(content.Span)) continue;
+            JsonSplice splice = new();
+            JsonScanner blocks = new(content.Span);
+            while (blocks.MoveNext())
+            {
+                ReadOnlySpan<byte> block = blocks.Value.In(content.Span);
+                if (!JsonValue.StringIs(JsonValue.Find(block, "type"u8), "tool_use"u8)) continue;
+                ByteRange input = JsonValue.FindRange(block, "input"u8);
+                if (JsonValue.IsObject(input.In(block))) continue;
+                byte[] mended = input.IsEmpty ? "{}"u8.ToArray() : ToolArguments.MendObject(input.In(block));
+                if (input.IsEmpty) splice.Insert(blocks.Value.Start + 1, (byte[])[.. "\"input\":"u8, .. mended, (byte)',']);
+                else splice.Replace(input.Shift(-blocks.Value.Start), mended);
+            }
+
+            if (splice.Count > 0) messages.SetContent(message, Written(content.Span, splice));
+        }
+    }
+
+    private static void MendItems(RequestDraft draft)
+    {
+        if (draft.Messages is not { } items) return;
+        foreach (MessageDraft item in items.Items)
+        {
+            ReadOnlySpan<byte> json = item.Raw.Span;
+            if (item.Role != MessageRole.Other || !JsonValue.StringIs(JsonValue.Find(json, "type"u8), "function_call"u8)) continue;
+            ByteRange arguments = JsonValue.FindRange(json, "arguments"u8);
+            byte[]? mended = arguments.IsEmpty ? "\"{}\""u8.ToArray() : ToolArguments.Mend(arguments.In(json));
+            if (mended is null) continue;
+            JsonObjectDraft members = JsonObjectDraft.Read(item.Raw);
+            members.Set("arguments"u8, mended);
+            items.Replace(item, members.ToBytes());
+        }
+    }
+
+    private static byte[] Written(ReadOnlySpan<byte> json, JsonSplice splice)
+    {
+        using PooledBytes changed = new(json.Length + Math.Max(0, splice.Growth));
+        splice.WriteTo(json, changed);
+        return changed.Span.ToArray();
     }
 
     private static void OrderResults(RequestDraft draft)

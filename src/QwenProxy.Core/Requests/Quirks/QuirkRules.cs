@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Events;
 
 namespace QwenProxy.Core.Requests.Quirks;
 
@@ -30,20 +31,46 @@ public static class QuirkRules
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(disabled);
         ArgumentNullException.ThrowIfNull(applied);
-        RequestDraft draft = new(request, profile, new ModelTraits(model), wish);
+        JsonObjectDraft fields = JsonObjectDraft.From(request.Body, request.Members);
+        RequestDraft draft = new(fields, WireDialect.OpenAIChat, profile, new ModelTraits(model), wish) { JoinsTexts = request.JoinsTexts };
+        if (!Run(draft, disabled, applied)) return request;
+        if (!ChatRequest.TryParse(draft.ToBytes(), out ChatRequest changed, out string fault)) throw new UnreachableException(fault);
+        changed.JoinsTexts = request.JoinsTexts;
+        return changed;
+    }
+
+    /// <summary>The same for a request in another wire API, which an upstream that speaks it gets as it came but for what a rule changes.</summary>
+    /// <param name="body">A JSON object.</param>
+    /// <param name="dialect">What it is written in.</param>
+    /// <param name="profile">The upstream's kind.</param>
+    /// <param name="model">The upstream's name for the model.</param>
+    /// <param name="wish">What is wanted of thinking; null lets the request's own fields stand.</param>
+    /// <param name="disabled">Ids the user switched off.</param>
+    /// <param name="applied">Gets the id of each rule that changed something, in order, once.</param>
+    public static ReadOnlyMemory<byte> Apply(
+        ReadOnlyMemory<byte> body, WireDialect dialect, UpstreamProfile profile, string model, ThinkingWish? wish, IReadOnlySet<string> disabled, ICollection<string> applied)
+    {
+        ArgumentNullException.ThrowIfNull(profile);
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(disabled);
+        ArgumentNullException.ThrowIfNull(applied);
+        RequestDraft draft = new(JsonObjectDraft.Read(body), dialect, profile, new ModelTraits(model), wish);
+        return Run(draft, disabled, applied) ? draft.ToBytes() : body;
+    }
+
+    /// <summary>True when a rule has changed something.</summary>
+    private static bool Run(RequestDraft draft, IReadOnlySet<string> disabled, ICollection<string> applied)
+    {
         int seen = 0;
         foreach (QuirkRule rule in All)
         {
-            if (disabled.Contains(rule.Id) || !rule.Applies(profile, model)) continue;
-            rule.Rewrite(draft);
+            if (rule.In(draft.Dialect) is not { } rewrite || disabled.Contains(rule.Id) || !rule.Applies(draft.Profile, draft.Model.Name)) continue;
+            rewrite(draft);
             if (draft.Edits == seen) continue;
             seen = draft.Edits;
             applied.Add(rule.Id);
         }
 
-        if (seen == 0) return request;
-        if (!ChatRequest.TryParse(draft.ToBytes(), out ChatRequest changed, out string fault)) throw new UnreachableException(fault);
-        changed.JoinsTexts = request.JoinsTexts;
-        return changed;
+        return seen > 0;
     }
 }

@@ -1,13 +1,14 @@
 using System.Globalization;
 using System.Text;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Events;
 
 namespace QwenProxy.Core.Requests.Quirks;
 
 /// <summary>
 /// A request while rules work on it: its top level, its messages (read when a rule first asks), and what is known of whom it goes to.
 /// </summary>
-internal sealed class RequestDraft(ChatRequest request, UpstreamProfile profile, ModelTraits model, ThinkingWish? wish)
+internal sealed class RequestDraft(JsonObjectDraft fields, WireDialect dialect, UpstreamProfile profile, ModelTraits model, ThinkingWish? wish)
 {
     private MessageListDraft? _messages;
     private bool _messagesRead;
@@ -18,16 +19,36 @@ internal sealed class RequestDraft(ChatRequest request, UpstreamProfile profile,
 
     public ThinkingWish? Wish => wish;
 
-    public bool JoinsTexts => request.JoinsTexts;
+    /// <summary>The wire API the request is written in.</summary>
+    public WireDialect Dialect => dialect;
 
-    public JsonObjectDraft Fields { get; } = JsonObjectDraft.From(request.Body, request.Members);
+    /// <summary>See <see cref="ChatRequest.JoinsTexts"/>.</summary>
+    public bool JoinsTexts { get; init; }
 
-    /// <summary>The conversation; null when it is no array of objects.</summary>
+    public JsonObjectDraft Fields => fields;
+
+    /// <summary>The field that says how many tokens the answer may have.</summary>
+    public ReadOnlySpan<byte> LimitField => dialect == WireDialect.OpenAIResponses ? "max_output_tokens"u8 : "max_tokens"u8;
+
+    /// <summary>How hard the model is to think, in a word: a JSON string; empty when nothing is said. Messages has no such word that upstreams share.</summary>
+    public ReadOnlySpan<byte> Effort
+    {
+        get
+        {
+            if (dialect != WireDialect.OpenAIResponses) return fields.Find("reasoning_effort"u8);
+            ReadOnlySpan<byte> word = JsonValue.Find(fields.Find("reasoning"u8), "effort"u8);
+            return JsonValue.IsNull(word) ? default : word;
+        }
+    }
+
+    private ReadOnlySpan<byte> History => dialect == WireDialect.OpenAIResponses ? "input"u8 : "messages"u8;
+
+    /// <summary>The conversation, in Responses its items; null when it is no array of objects.</summary>
     public MessageListDraft? Messages
     {
         get
         {
-            if (!_messagesRead) _messages = Fields.FindMember("messages"u8) is { } member ? MessageListDraft.Read(member.Value) : null;
+            if (!_messagesRead) _messages = fields.FindMember(History) is { } member ? MessageListDraft.Read(member.Value) : null;
             _messagesRead = true;
             return _messages;
         }
@@ -54,9 +75,28 @@ internal sealed class RequestDraft(ChatRequest request, UpstreamProfile profile,
         if (Fields.Find(field).IsEmpty) Fields.Set(field, value);
     }
 
+    public void SetEffort(ReadOnlySpan<byte> word)
+    {
+        if (dialect != WireDialect.OpenAIResponses)
+        {
+            fields.Set("reasoning_effort"u8, word);
+            return;
+        }
+
+        ReadOnlyMemory<byte> reasoning = fields.FindMember("reasoning"u8)?.Value ?? default;
+        JsonObjectDraft members = JsonObjectDraft.Read(JsonValue.IsObject(reasoning.Span) ? reasoning : "{}"u8.ToArray());
+        members.Set("effort"u8, word);
+        fields.Set("reasoning"u8, members.ToBytes());
+    }
+
+    public void SetEffortIfAbsent(ReadOnlySpan<byte> word)
+    {
+        if (Effort.IsEmpty) SetEffort(word);
+    }
+
     public byte[] ToBytes()
     {
-        if (_messages is { Edits: > 0 }) Fields.FindMember("messages"u8)!.SetValue(_messages);
+        if (_messages is { Edits: > 0 }) fields.FindMember(History)!.SetValue(_messages);
         return Fields.ToBytes();
     }
 }

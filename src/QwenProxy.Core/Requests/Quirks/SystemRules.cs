@@ -10,12 +10,12 @@ internal static class SystemRules
 
     public static QuirkRule[] All { get; } =
     [
-        new("developer-role", "Sends the role developer as system, where it is refused.", (p, _) => p.RefusesDeveloperRole, RenameDeveloper),
+        new("developer-role", "Sends the role developer as system, where it is refused.", (p, _) => p.RefusesDeveloperRole, RenameDeveloper) { Responses = RenameDeveloper },
         new(
             "one-system-message",
             "Merges the system messages that open a conversation into its first message; a later one becomes the user's.",
             (p, m) => ModelPattern.MatchesAny(p.SystemOnlyFirstModels, m),
-            Merge),
+            Merge) { Messages = SayAsUser },
         new(
             "portal-system-parts",
             "Gives the portal what it asks for first: a system message made of parts.",
@@ -55,6 +55,19 @@ internal static class SystemRules
         MessageDraft[] others = [.. messages.Items.Where(m => !moved.Contains(m))];
         if (opening.Count > 1) messages.SetContent(opening[0], ContentText.Join([.. opening.Select(m => m.Content)]));
         messages.Rearrange([opening[0], .. others]);
+    }
+
+    /// <summary>
+    /// Messages has its system text beside the conversation. What stands in the conversation with that role stays in its place, where agents send the
+    /// same bytes each turn.
+    /// </summary>
+    private static void SayAsUser(RequestDraft draft)
+    {
+        if (draft.Messages is not { } messages) return;
+        foreach (MessageDraft message in messages.Items)
+        {
+            if (message.Role == MessageRole.System) messages.SetRole(message, "user"u8);
+        }
     }
 
     private static void OpenWithParts(RequestDraft draft)

@@ -1,4 +1,5 @@
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Events;
 
 namespace QwenProxy.Core.Requests.Quirks;
 
@@ -35,32 +36,40 @@ internal static class Thinking
         _ => null,
     };
 
-    /// <summary>Whether the model will think, at an upstream with top-level switches. False where nothing is known.</summary>
+    /// <summary>Whether the model will think, at an upstream with top-level switches or asked in Messages. False where nothing is known.</summary>
     public static bool IsOn(RequestDraft draft)
     {
+        if (draft.Dialect == WireDialect.AnthropicMessages) return MessagesThinking.IsOn(draft);
         ReadOnlySpan<byte> enabled = draft.Fields.Find("enable_thinking"u8);
         if (JsonValue.IsTrue(enabled)) return true;
         if (draft.Model.Thinking == ThinkingMode.Always) return true;
         if (JsonValue.IsFalse(enabled)) return false;
-        if (draft.Model.TakesEffort && JsonValue.StringIs(draft.Fields.Find("reasoning_effort"u8), "none"u8)) return false;
+        if (draft.Model.TakesEffort && JsonValue.StringIs(draft.Effort, "none"u8)) return false;
         return draft.Model.Thinking == ThinkingMode.OnByDefault;
     }
 
     public static bool IsAskedFor(RequestDraft draft)
     {
+        if (draft.Dialect == WireDialect.AnthropicMessages) return MessagesThinking.IsAskedFor(draft);
         if (JsonValue.IsTrue(draft.Fields.Find("enable_thinking"u8)) || !draft.Fields.Find("thinking_budget"u8).IsEmpty) return true;
-        return draft.Model.TakesEffort && !draft.Fields.Find("reasoning_effort"u8).IsEmpty;
+        return draft.Model.TakesEffort && !draft.Effort.IsEmpty;
     }
 
     /// <summary>False when the model always thinks, or is not known to have a switch.</summary>
     public static bool TrySwitchOff(RequestDraft draft)
     {
         if (!draft.Model.CanSwitchThinking) return false;
+        if (draft.Dialect == WireDialect.AnthropicMessages)
+        {
+            MessagesThinking.SwitchOff(draft);
+            return true;
+        }
+
         draft.Fields.Remove("thinking_budget"u8);
         if (draft.Model.TakesEffort)
         {
             draft.Fields.Remove("enable_thinking"u8);
-            draft.Set("reasoning_effort"u8, "\"none\""u8);
+            draft.SetEffort("\"none\""u8);
         }
         else draft.Set("enable_thinking"u8, "false"u8);
 

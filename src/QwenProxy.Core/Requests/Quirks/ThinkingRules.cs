@@ -9,18 +9,22 @@ internal static class ThinkingRules
     /// <summary>What the client wrote is put right before a wish is written beside it.</summary>
     public static QuirkRule[] All { get; } =
     [
-        new("thinking-mandatory", "Drops enable_thinking: false for models that always think and refuse it.", DropsSwitch, DropSwitch),
+        new("thinking-mandatory", "Drops enable_thinking: false for models that always think and refuse it.", DropsSwitch, DropSwitch)
+        {
+            Messages = MessagesThinking.Unsay,
+            Responses = DropSwitch,
+        },
         new("thinking-switch", "Moves a top-level enable_thinking to where the upstream reads it.", (p, _) => ReadsElsewhere(p), MoveSwitch),
         new(
             "thinking-wish",
             "Writes what a Messages client or models.thinking wants of thinking into the upstream's fields.",
             (p, _) => p.Thinking != ThinkingDialect.None,
-            ThinkingWishes.Write),
+            ThinkingWishes.Write) { Messages = MessagesThinking.Write, Responses = ThinkingWishes.Write },
         new(
             "reasoning-effort",
             "Turns reasoning_effort into what the upstream and the model understand.",
             (p, _) => TakesNoPlainEffort(p),
-            MapEffort),
+            MapEffort) { Responses = MapEffort },
         new(
             "json-mode-thinking",
             "Switches thinking off for response_format json_object, which the service refuses while thinking.",
@@ -30,12 +34,12 @@ internal static class ThinkingRules
             "tool-choice-required",
             "Sends tool_choice required as auto, where only none, auto and a named function exist.",
             (p, _) => p.ModelStudioRules,
-            RequiredChoice),
+            RequiredChoice) { Messages = AnyChoice, Responses = RequiredChoice },
         new(
             "tool-choice-named",
             "Switches thinking off for a named tool_choice; where it must stay on, sends auto.",
             (p, _) => p.ModelStudioRules,
-            NamedChoice),
+            NamedChoice) { Messages = NamedTool, Responses = NamedChoice },
         new("preserve-thinking", "Asks the model to read the thinking that the history carries.", ReadsHistory, PreserveThinking),
     ];
 
@@ -67,13 +71,13 @@ internal static class ThinkingRules
 
     private static void MapEffort(RequestDraft draft)
     {
-        ReadOnlySpan<byte> value = draft.Fields.Find("reasoning_effort"u8);
+        ReadOnlySpan<byte> value = draft.Effort;
         if (!JsonValue.IsString(value)) return;
         string effort = JsonValue.Text(value);
         switch (draft.Profile.Thinking)
         {
             case ThinkingDialect.TopLevel when draft.Model.TakesEffort:
-                if (Thinking.ModelEffort(effort, draft.Model) is { } word) draft.Set("reasoning_effort"u8, Quote(word));
+                if (Thinking.ModelEffort(effort, draft.Model) is { } word) draft.SetEffort(Quote(word));
                 draft.Fields.Remove("thinking_budget"u8);
                 break;
             case ThinkingDialect.TopLevel when draft.Model.CanSwitchThinking && draft.Fields.Find("enable_thinking"u8).IsEmpty:
@@ -87,7 +91,7 @@ internal static class ThinkingRules
                 Thinking.SetInTemplate(draft, "enable_thinking"u8, "false"u8);
                 break;
             case ThinkingDialect.ReasoningEffort:
-                if (Thinking.OllamaEffort(effort) is { } known) draft.Set("reasoning_effort"u8, Quote(known));
+                if (Thinking.OllamaEffort(effort) is { } known) draft.SetEffort(Quote(known));
                 break;
         }
     }
@@ -106,6 +110,27 @@ internal static class ThinkingRules
     private static void RequiredChoice(RequestDraft draft)
     {
         if (JsonValue.StringIs(draft.Fields.Find("tool_choice"u8), "required"u8)) draft.Set("tool_choice"u8, "\"auto\""u8);
+    }
+
+    /// <summary>The same in Messages, where it is called any.</summary>
+    private static void AnyChoice(RequestDraft draft)
+    {
+        if (JsonValue.StringIs(JsonValue.Find(draft.Fields.Find("tool_choice"u8), "type"u8), "any"u8)) ChooseFreely(draft);
+    }
+
+    private static void NamedTool(RequestDraft draft)
+    {
+        if (!JsonValue.StringIs(JsonValue.Find(draft.Fields.Find("tool_choice"u8), "type"u8), "tool"u8) || !Thinking.IsOn(draft)) return;
+        if (Thinking.IsAskedFor(draft) || !Thinking.TrySwitchOff(draft)) ChooseFreely(draft);
+    }
+
+    /// <summary>Messages' choice also says whether calls may come side by side, which stays.</summary>
+    private static void ChooseFreely(RequestDraft draft)
+    {
+        JsonObjectDraft choice = JsonObjectDraft.Read(draft.Fields.FindMember("tool_choice"u8)!.Value);
+        choice.Set("type"u8, "\"auto\""u8);
+        choice.Remove("name"u8);
+        draft.Set("tool_choice"u8, choice.ToBytes());
     }
 
     /// <summary>

@@ -1,4 +1,5 @@
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Events;
 
 namespace QwenProxy.Core.Requests.Quirks;
 
@@ -25,7 +26,7 @@ internal static class ThinkingWishes
         if (off)
         {
             if (!model.CanSwitchThinking) return;
-            if (model.TakesEffort) draft.SetIfAbsent("reasoning_effort"u8, "\"none\""u8);
+            if (model.TakesEffort) draft.SetEffortIfAbsent("\"none\""u8);
             else draft.SetIfAbsent("enable_thinking"u8, "false"u8);
             return;
         }
@@ -34,8 +35,8 @@ internal static class ThinkingWishes
         {
             // An effort and a budget together are refused; the effort is the model's own way and the client's own word.
             string? word = wish.Effort is { } effort ? Thinking.ModelEffort(effort, model) : null;
-            if (word is not null) draft.SetIfAbsent("reasoning_effort"u8, JsonValue.Quote(word));
-            else if (draft.Fields.Find("reasoning_effort"u8).IsEmpty) WriteBudget(draft, wish);
+            if (word is not null) draft.SetEffortIfAbsent(JsonValue.Quote(word));
+            else if (draft.Effort.IsEmpty) WriteBudget(draft, wish);
             return;
         }
 
@@ -57,16 +58,23 @@ internal static class ThinkingWishes
 
     private static void WriteEffort(RequestDraft draft, ThinkingWish wish, bool off)
     {
-        if (off) draft.SetIfAbsent("reasoning_effort"u8, "\"none\""u8);
+        if (off) draft.SetEffortIfAbsent("\"none\""u8);
         else if (wish.Effort is { } effort && Thinking.OllamaEffort(effort) is { } word)
         {
-            draft.SetIfAbsent("reasoning_effort"u8, JsonValue.Quote(word));
+            draft.SetEffortIfAbsent(JsonValue.Quote(word));
         }
     }
 
     /// <summary>An effort and a number of tokens are alternatives there.</summary>
     private static void WriteRouter(RequestDraft draft, ThinkingWish wish, bool off)
     {
+        if (draft.Dialect == WireDialect.OpenAIResponses)
+        {
+            // Responses has that object of its own, in which only the effort is known.
+            WriteEffort(draft, wish, off);
+            return;
+        }
+
         if (!draft.Fields.Find("reasoning"u8).IsEmpty) return;
         if (off) draft.Set("reasoning"u8, "{\"enabled\":false}"u8);
         else if (wish.Effort is { } effort && Thinking.RouterEffort(effort) is { } word)

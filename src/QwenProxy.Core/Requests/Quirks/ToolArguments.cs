@@ -23,6 +23,17 @@ internal static class ToolArguments
         return JsonValue.Quote(Unwrap(plain.Span) ?? Close(plain.Span, closed));
     }
 
+    /// <summary>The same for a dialect that has them as an object, where the value is something else.</summary>
+    public static byte[] MendObject(ReadOnlySpan<byte> value)
+    {
+        if (!JsonValue.IsString(value)) return "{}"u8.ToArray();
+        using PooledBytes plain = new(value.Length);
+        JsonText.Unescape(JsonValue.Inside(value), plain);
+        if (IsWholeObject(plain.Span)) return plain.Span.ToArray();
+        using PooledBytes closed = new(value.Length + 16);
+        return Unwrap(plain.Span) ?? Close(plain.Span, closed).ToArray();
+    }
+
     private static bool IsWholeObject(ReadOnlySpan<byte> text)
     {
         int start = JsonScanner.SkipSpace(text, 0);

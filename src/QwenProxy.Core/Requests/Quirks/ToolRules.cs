@@ -1,4 +1,5 @@
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Events;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Core.Requests.Quirks;
@@ -14,7 +15,7 @@ internal static class ToolRules
             "empty-tools",
             "Drops an empty tools list, which is refused, and what speaks of tools without any.",
             (p, _) => p.ModelStudioRules,
-            DropEmptyTools),
+            DropEmptyTools) { Messages = DropEmptyTools, Responses = DropEmptyTools },
         new(
             "parallel-tool-calls",
             "Says parallel_tool_calls: true where the client leaves OpenAI's default and the service's own default is false.",
@@ -24,12 +25,12 @@ internal static class ToolRules
             "empty-schema-omitted",
             "Drops the parameters of a tool without any, from which llama.cpp cannot make a grammar.",
             (p, _) => p.OmitsEmptySchemas,
-            d => EachFunction(d, OmitSchema)),
+            OmitSchemas) { Responses = OmitSchemas },
         new(
             "empty-schema-completed",
             "Writes parameters {} (for MiniMax also none) as an object schema without properties, which strict servers ask for.",
             (p, m) => !p.OmitsEmptySchemas && (p.WantsWholeSchemas || !new ModelTraits(m).IsQwen),
-            d => EachFunction(d, f => CompleteSchema(f, d.Model.IsMiniMax))),
+            CompleteSchemas) { Messages = CompleteSchemas, Responses = CompleteSchemas },
     ];
 
     private static void DropEmptyTools(RequestDraft draft)
@@ -46,20 +47,34 @@ internal static class ToolRules
         if (draft.HasTools) draft.SetIfAbsent("parallel_tool_calls"u8, "true"u8);
     }
 
-    private static void OmitSchema(JsonObjectDraft function)
+    private static void OmitSchemas(RequestDraft draft) => EachFunction(draft, tool =>
     {
-        ReadOnlySpan<byte> schema = function.Find("parameters"u8);
+        ReadOnlySpan<byte> schema = tool.Find("parameters"u8);
         if (!JsonValue.IsObject(schema)) return;
         ReadOnlySpan<byte> open = JsonValue.Find(schema, "additionalProperties"u8);
         bool closed = open.IsEmpty || JsonValue.IsFalse(open);
-        if (closed && JsonValue.IsEmptyContainer(JsonValue.Find(schema, "properties"u8))) function.Remove("parameters"u8);
+        if (closed && JsonValue.IsEmptyContainer(JsonValue.Find(schema, "properties"u8))) tool.Remove("parameters"u8);
+    });
+
+    private static void CompleteSchemas(RequestDraft draft)
+    {
+        byte[] field = (draft.Dialect == WireDialect.AnthropicMessages ? "input_schema"u8 : "parameters"u8).ToArray();
+        bool alsoMissing = draft.Model.IsMiniMax;
+        EachFunction(draft, tool =>
+        {
+            ReadOnlySpan<byte> schema = tool.Find(field);
+            bool refused = schema.IsEmpty ? alsoMissing : JsonValue.IsObject(schema) && JsonValue.IsEmptyContainer(schema);
+            if (refused) tool.Set(field, EmptySchema);
+        });
     }
 
-    private static void CompleteSchema(JsonObjectDraft function, bool alsoMissing)
+    /// <summary>What describes a tool that the client runs: in chat an object of its own, elsewhere the tool itself, beside tools of the service's.</summary>
+    private static ByteRange FunctionIn(ReadOnlySpan<byte> tool, WireDialect dialect)
     {
-        ReadOnlySpan<byte> schema = function.Find("parameters"u8);
-        bool refused = schema.IsEmpty ? alsoMissing : JsonValue.IsObject(schema) && JsonValue.IsEmptyContainer(schema);
-        if (refused) function.Set("parameters"u8, EmptySchema);
+        if (dialect == WireDialect.OpenAIChat) return JsonValue.FindRange(tool, "function"u8);
+        ReadOnlySpan<byte> type = JsonValue.Find(tool, "type"u8);
+        bool isClients = dialect == WireDialect.OpenAIResponses ? JsonValue.StringIs(type, "function"u8) : JsonValue.IsNothing(type) || JsonValue.StringIs(type, "custom"u8);
+        return isClients ? new ByteRange(0, tool.Length) : default;
     }
 
     private static void EachFunction(RequestDraft draft, Action<JsonObjectDraft> change)
@@ -70,7 +85,7 @@ internal static class ToolRules
         JsonScanner items = new(tools.Span);
         while (items.MoveNext())
         {
-            ByteRange inTool = JsonValue.FindRange(items.Value.In(tools.Span), "function"u8);
+            ByteRange inTool = FunctionIn(items.Value.In(tools.Span), draft.Dialect);
             ByteRange place = inTool.Shift(-items.Value.Start);
             if (place.IsEmpty || !JsonValue.IsObject(place.In(tools.Span))) continue;
             JsonObjectDraft function = JsonObjectDraft.Read(tools.Slice(place.Start, place.Length));

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Credentials;
 using QwenProxy.Upstreams;
 
@@ -13,7 +14,8 @@ internal sealed class AccountStates(Router router, AccountAuthorizer authorizer,
     {
         DateTimeOffset now = time.GetUtcNow();
         PoolRecord pool = router.Pool.Export(now);
-        return [.. router.Table.Accounts.Select(a => KeyValuePair.Create(a, AccountState.Of(a, SignInOf(a), pool, now, time.LocalTimeZone)))];
+        ILookup<string, QuotaStanding> quotas = router.Pool.Quotas(now).ToLookup(q => q.Account);
+        return [.. router.Table.Accounts.Select(a => KeyValuePair.Create(a, AccountState.Of(a, SignInOf(a), pool, now, time.LocalTimeZone, [.. quotas[a.Name]])))];
     }
 
     /// <summary>The file, address and end of an OAuth account's sign-in; null for others.</summary>

@@ -41,17 +41,18 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
             using (upstream)
             {
                 _draft.Begin(upstream, exchange);
-                ProxyError? fault = await PumpAsync(upstream, _draft);
+                route.Began(upstream.Response);
+                (ProxyError? fault, TokenCounts? tokens) = await PumpAsync(upstream, _draft);
                 if (fault is null)
                 {
-                    route.Succeeded();
+                    route.Succeeded(tokens);
                     Finish(_draft);
                     return null;
                 }
 
                 fault = exchange.Secrets.Hide(fault);
                 exchange.NoteStep(StepKind.Break, exchange.Time.GetTimestamp(), upstream.Target.Account.Name, upstream.Target.Ask.Model, fault);
-                route.Failed(fault);
+                route.Failed(fault, tokens);
                 if (_draft.IsCommitted)
                 {
                     // What broke first is what the client is told when nothing mends it.
@@ -81,8 +82,8 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
     /// <summary>The rest of a broken answer comes from one upstream at a time: what it must repeat is compared to what another has said.</summary>
     private TimeSpan HedgeAfter => _resume.IsResuming ? TimeSpan.Zero : TimeSpan.FromSeconds(exchange.Snapshot.Retry.HedgeSeconds);
 
-    /// <summary>8 Frame … 12 Flush, for one upstream stream.</summary>
-    private async Task<ProxyError?> PumpAsync(UpstreamStream upstream, Draft draft)
+    /// <summary>8 Frame … 12 Flush, for one upstream stream; with what upstream counted in it.</summary>
+    private async Task<(ProxyError? Fault, TokenCounts? Tokens)> PumpAsync(UpstreamStream upstream, Draft draft)
     {
         using ReplayVerifier? verifier = _resume.NewVerifier();
         if (verifier is not null)
@@ -97,8 +98,9 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         StreamFrames frames = new(exchange, upstream, repair, draft.Answer, draft.Words) { TakesAnything = _spare is not null };
         ProxyError? fault = await new StreamPump(exchange, upstream, frames, draft.Answer).RunAsync();
         repair.Learn();
+        TokenCounts? tokens = TokenCounts.Read(exchange.Usage.Span);
         _resume.EndStream(fault);
-        return fault;
+        return (fault, tokens);
     }
 
     /// <summary>6 Send and 7 the first Frame, in the first of these ways that is open: go on with the text so far, the client's dialect, chat.</summary>
@@ -107,13 +109,12 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         UpstreamCall call = new(upstreams, new CallContext(exchange.RequestId, target.Ask.Model, exchange.Snapshot, exchange.Http.Request, exchange.Instruments));
         Uri? native = incoming.Native?.UrlAt(target.Account.Native, target.Account.Profile, target.BaseUrl);
         bool speaks = native is not null && !_missing.ContainsKey(native) && upstreams.NativeEndpoints.MayAsk(native);
-        UpstreamRequest? prefill = _resume.IsResuming ? _resume.Prefill(target, _fitting.Adapt(target)) : null;
+        UpstreamRequest? prefill = _resume.IsResuming ? _resume.Prefill(target, _fitting.AdaptToChat(target)) : null;
         speaks &= prefill is null;
         TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
         AttemptOutcome<UpstreamStream> outcome =
             prefill is not null ? await call.SendAsync(target, prefill, deadline, cancellationToken)
-            : speaks ? await _fitting.SendNativeAsync(call, target, native!, deadline, cancellationToken)
-            : await _fitting.SendAsync(call, target, deadline, cancellationToken);
+            : await _fitting.SendAsync(call, target, speaks ? native : null, deadline, cancellationToken);
         if (outcome.Error is not { } error)
         {
             // Only where chat is answered at the same account is it the dialect that was missing, and not the model or the right.

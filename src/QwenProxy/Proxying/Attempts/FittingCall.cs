@@ -1,6 +1,8 @@
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Events;
 using QwenProxy.Core.Requests;
+using QwenProxy.Core.Requests.Quirks;
 using QwenProxy.Observability;
 using QwenProxy.Upstreams;
 
@@ -15,59 +17,54 @@ internal sealed class FittingCall(UpstreamAccess upstreams, Exchange exchange, I
     /// <summary>An upstream that stops counting a prompt may have to be asked twice; one that names a range is believed.</summary>
     private const int MostCorrections = 2;
 
-    /// <summary>The request as this upstream is known to take it.</summary>
-    public ChatRequest Adapt(AttemptTarget target) => Adapt(target, upstreams.RefusedSwitches.Contains(target));
+    /// <summary>The name under which a lowered <c>max_tokens</c> is logged and counted, beside the quirk rules.</summary>
+    private const string LearnedLimitRule = "learned-max-tokens";
 
-    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(UpstreamCall call, AttemptTarget target, TimeSpan deadline, CancellationToken cancellationToken)
+    /// <summary>The request in chat, as this upstream is known to take it.</summary>
+    public ChatRequest AdaptToChat(AttemptTarget target)
     {
-        bool mayThink = upstreams.RefusedSwitches.Contains(target);
-        ChatRequest chat = Adapt(target, mayThink);
+        ChatRequest chat = ToChat(target, upstreams.RefusedSwitches.Contains(target, WireDialect.OpenAIChat));
+        return chat.WithAtMost(Allowed(target, chat.Body.Length, chat.MaxOutputTokens));
+    }
+
+    /// <param name="call">Sends.</param>
+    /// <param name="target">Whom.</param>
+    /// <param name="native">Where the client's own dialect is spoken; null asks in chat.</param>
+    /// <param name="deadline">For the first event of each call.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    public async Task<AttemptOutcome<UpstreamStream>> SendAsync(UpstreamCall call, AttemptTarget target, Uri? native, TimeSpan deadline, CancellationToken cancellationToken)
+    {
+        WireDialect dialect = native is null ? WireDialect.OpenAIChat : incoming.Native!.Dialect;
+        bool mayThink = upstreams.RefusedSwitches.Contains(target, dialect);
+        AdaptedRequest adapted = Adapt(target, native, mayThink);
+        long atMost = Allowed(target, adapted.Bytes, adapted.Wanted);
         AttemptOutcome<UpstreamStream>? refused = null;
         for (int corrections = 0; ; exchange.Attempts++)
         {
-            AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, UpstreamRequest.Chat(target, chat, incoming.Query), deadline, cancellationToken);
+            AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, adapted.Asking(atMost), deadline, cancellationToken);
             if (outcome.Error is not { } error)
             {
-                if (refused is not null) upstreams.RefusedSwitches.Note(target);
+                if (refused is not null) upstreams.RefusedSwitches.Note(target, dialect);
                 return outcome;
             }
 
-            if (chat.MaxOutputTokens is { } asked && Fit(error, asked) is { } fit)
+            if (adapted.Wanted is { } wanted && Fit(error, Math.Min(wanted, atMost)) is { } fit)
             {
                 if (IsHopeless(error, fit)) return error with { Kind = FaultKind.ContextTooLong };
                 if (fit < 1 || corrections++ == MostCorrections) return outcome;
-                Learn(target, error, asked, fit, chat.Body.Length);
-                chat = chat.WithAtMost(fit);
+                Learn(target, error, Math.Min(wanted, atMost), fit, adapted.Bytes);
+                atMost = fit;
             }
             else if (!mayThink && incoming.Thinking is { Enabled: false } && RefusedSwitches.IsRefusal(error))
             {
                 (mayThink, refused) = (true, outcome);
-                chat = Adapt(target, mayThink);
+                adapted = Adapt(target, native, mayThink);
             }
             else
             {
                 // A guess about the switch that did not help is no news: the first refusal is what upstream means.
                 return refused ?? outcome;
             }
-        }
-    }
-
-    /// <summary>The same in the client's own dialect, where the number of tokens is the one setting that is known to be refused.</summary>
-    public async Task<AttemptOutcome<UpstreamStream>> SendNativeAsync(UpstreamCall call, AttemptTarget target, Uri url, TimeSpan deadline, CancellationToken cancellationToken)
-    {
-        NativeRequest native = incoming.Native!;
-        long atMost = upstreams.OutputLimits.Allowed(target.Account.Name, target.Ask.Model, native.Body.Length);
-        for (int corrections = 0; ; exchange.Attempts++)
-        {
-            UpstreamRequest request = UpstreamRequest.Native(target, native, url, exchange.Http.Request.QueryString.Value ?? "", atMost);
-            AttemptOutcome<UpstreamStream> outcome = await call.SendAsync(target, request, deadline, cancellationToken);
-            if (outcome.Error is not { } error || native.MaxOutputTokens is not { } wanted) return outcome;
-            long asked = Math.Min(wanted, atMost);
-            if (Fit(error, asked) is not { } fit) return outcome;
-            if (IsHopeless(error, fit)) return error with { Kind = FaultKind.ContextTooLong };
-            if (fit < 1 || corrections++ == MostCorrections) return outcome;
-            Learn(target, error, asked, fit, native.Body.Length);
-            atMost = fit;
         }
     }
 
@@ -83,5 +80,42 @@ internal sealed class FittingCall(UpstreamAccess upstreams, Exchange exchange, I
         RequestLog.OutputLimited(exchange.Instruments.Logger, exchange.RequestId, target.Account.Name, target.Ask.Model, asked, fit);
     }
 
-    private ChatRequest Adapt(AttemptTarget target, bool mayThink) => AdaptedRequest.For(target, exchange, incoming, upstreams.OutputLimits, mayThink);
+    private AdaptedRequest Adapt(AttemptTarget target, Uri? native, bool mayThink)
+    {
+        if (native is null)
+        {
+            ChatRequest chat = ToChat(target, mayThink);
+            return new AdaptedRequest(chat.Body.Length, chat.MaxOutputTokens, atMost => UpstreamRequest.Chat(target, chat.WithAtMost(atMost), incoming.Query));
+        }
+
+        List<string> applied = [];
+        NativeRequest own = incoming.Native!.Adapt(target.Account.Profile, target.Ask.Model, Wish(mayThink), exchange.Snapshot.Repair.DisabledQuirks, applied);
+        applied.ForEach(NoteRule);
+        string query = exchange.Http.Request.QueryString.Value ?? "";
+        return new AdaptedRequest(own.Body.Length, own.MaxOutputTokens, atMost => UpstreamRequest.Native(target, own, native, query, atMost));
+    }
+
+    private ChatRequest ToChat(AttemptTarget target, bool mayThink)
+    {
+        List<string> applied = [];
+        ChatRequest chat = QuirkRules.Apply(incoming.Chat, target.Account.Profile, target.Ask.Model, Wish(mayThink), exchange.Snapshot.Repair.DisabledQuirks, applied);
+        applied.ForEach(NoteRule);
+        return chat;
+    }
+
+    /// <summary>What is wanted of thinking; a model that refuses to be told not to think is told nothing.</summary>
+    private ThinkingWish? Wish(bool mayThink) => mayThink && incoming.Thinking is { Enabled: false } ? default(ThinkingWish) : incoming.Thinking;
+
+    private long Allowed(AttemptTarget target, int bytes, long? wanted)
+    {
+        long allowed = upstreams.OutputLimits.Allowed(target.Account.Name, target.Ask.Model, bytes);
+        if (wanted > allowed) NoteRule(LearnedLimitRule);
+        return allowed;
+    }
+
+    private void NoteRule(string rule)
+    {
+        exchange.Instruments.Metrics.QuirkApplied(rule);
+        RequestLog.Quirk(exchange.Instruments.Logger, exchange.RequestId, rule);
+    }
 }

@@ -1,8 +1,12 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Net.Http.Headers;
 using Microsoft.Extensions.Primitives;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Ledger;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Observability;
 using QwenProxy.Upstreams;
@@ -21,10 +25,14 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
     {
         RouteTable table = TableOf(snapshot);
         Pool.ConfigureSlots(snapshot.Accounts, snapshot.Limits.QueuedRequests);
+        Pool.ConfigureQuotas(snapshot.Accounts);
         Pool.Configure(snapshot.Breaker.Failures, TimeSpan.FromSeconds(snapshot.Breaker.OpenSeconds), time.GetUtcNow());
         _tableOf = snapshot;
         Volatile.Write(ref _table, table);
     }
+
+    /// <summary>Forgets everything held against an account.</summary>
+    public void Reset(string account) => Pool.Reset(account, time.GetUtcNow());
 
     public RouteTable Table => Volatile.Read(ref _table);
 
@@ -48,6 +56,7 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
     {
         AccountPool pool = new(snapshot.Breaker.Failures, TimeSpan.FromSeconds(snapshot.Breaker.OpenSeconds));
         pool.ConfigureSlots(snapshot.Accounts, snapshot.Limits.QueuedRequests);
+        pool.ConfigureQuotas(snapshot.Accounts);
         return pool;
     }
 
@@ -66,6 +75,7 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
 internal sealed class RouteSession(
     Exchange exchange, AccountPool pool, AttemptPolicy policy, RoutePlan plan, ulong? affinity, long promptTokens) : IDisposable
 {
+    private readonly QuotaClaim _claim = new(exchange.ClientName ?? "", exchange.Client?.Limits.Priority ?? 0, promptTokens);
     private AttemptHistory _history = new();
     private Func<IReadOnlyList<ModelRoute>, IReadOnlyList<ModelRoute>>? _narrow;
     private Lease? _lease;
@@ -108,7 +118,7 @@ internal sealed class RouteSession(
         account = plan.Find(ask.Account)!;
         bool holdsSlot = _heldSlot == ask.Account;
         if (holdsSlot) _heldSlot = null;
-        return pool.TryLease(ask.Account, ask.Model, exchange.Time.GetUtcNow(), out _lease, holdsSlot);
+        return pool.TryLease(ask.Account, ask.Model, exchange.Time.GetUtcNow(), out _lease, holdsSlot, _claim, ask.IsLastResort);
     }
 
     /// <summary>Waits its turn for a slot of one of the accounts, in all no longer than is configured. The error, if any, is for the client.</summary>
@@ -130,7 +140,7 @@ internal sealed class RouteSession(
     {
         account = null;
         DateTimeOffset now = exchange.Time.GetUtcNow();
-        if (policy.Hedge(_history, Routes(now), running) is not { } ask || !pool.TryLease(ask.Account, ask.Model, now, out _hedge)) return null;
+        if (policy.Hedge(_history, Routes(now), running) is not { } ask || !pool.TryLease(ask.Account, ask.Model, now, out _hedge, claim: _claim)) return null;
         account = plan.Find(ask.Account)!;
         return ask;
     }
@@ -161,15 +171,24 @@ internal sealed class RouteSession(
         return FirstTokenRule.Deadline(timeouts.FirstToken, ask.AnotherCouldServe, promptTokens, timeouts.Idle);
     }
 
-    public void Succeeded() => Settle(null);
+    /// <summary>Upstream begins to answer. What its headers tell of the plan is taken over.</summary>
+    public void Began(HttpResponseMessage response)
+    {
+        if (_lease is not { } lease) return;
+        lease.HasBegun = true;
+        pool.TellQuota(lease.Account, lease.Model, name => Number(response, name), exchange.Time.GetUtcNow());
+    }
+
+    /// <param name="tokens">What upstream counted; null when it did not tell.</param>
+    public void Succeeded(TokenCounts? tokens = null) => Settle(null, tokens);
 
     /// <summary>The attempt failed: reported by blame to breaker and cooldowns, and remembered for the next decision.</summary>
-    public void Failed(ProxyError error)
+    public void Failed(ProxyError error, TokenCounts? tokens = null)
     {
         if (_lease is not { } lease) return;
         _history.Failed(lease.Account, lease.Model, error);
         exchange.NoteFailure(new FailedAttempt(lease.Account, lease.Model, error));
-        Settle(error);
+        Settle(error, tokens);
     }
 
     /// <summary>An attempt without verdict (the client left) holds nothing against the account.</summary>
@@ -188,16 +207,20 @@ internal sealed class RouteSession(
 
     private IReadOnlyList<ModelRoute> Routes(DateTimeOffset now)
     {
-        IReadOnlyList<ModelRoute> routes = pool.View(plan, affinity, now, _heldSlot);
+        IReadOnlyList<ModelRoute> routes = pool.View(plan, affinity, now, _heldSlot, _claim);
         return _narrow is null ? routes : _narrow(routes);
     }
 
-    private void Settle(ProxyError? error)
+    private static long? Number(HttpResponseMessage response, string header) =>
+        response.Headers.NonValidated.TryGetValues(header, out HeaderStringValues values) && long.TryParse(values.ToString(), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
+
+    private void Settle(ProxyError? error, TokenCounts? tokens)
     {
         if (_lease is not { } lease) return;
         _lease = null;
-        Core.Accounts.Settlement change = lease.Settle(error, exchange.Time.GetUtcNow());
+        Core.Accounts.Settlement change = lease.Settle(error, exchange.Time.GetUtcNow(), tokens);
         if (change.Breaker is { } state) RequestLog.Breaker(exchange.Instruments.Logger, lease.Account, lease.Model, state.ToString());
         if (change.Cooldown is { } cooldown) RequestLog.Cooldown(exchange.Instruments.Logger, lease.Account, cooldown.Model ?? "*", cooldown.Until, cooldown.Kind.ToString());
+        foreach (QuotaStanding mark in change.Marks) RequestLog.QuotaMark(exchange.Instruments.Logger, mark, exchange.Time.LocalTimeZone);
     }
 }

@@ -33,6 +33,7 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         if (outcome.Answer is not { } answer) return outcome.Error;
         using (answer)
         {
+            route.Began(answer.Response);
             ProxyError? fault = await CopyAsync(exchange, answer);
             if (fault is null) route.Succeeded();
             else route.Failed(fault);

@@ -1,5 +1,6 @@
 using System.Text;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Events;
 using QwenProxy.Core.Requests;
 using QwenProxy.Core.Requests.Quirks;
 
@@ -17,6 +18,15 @@ internal sealed record QuirkRun(string Body, IReadOnlyList<string> Applied, bool
         ChatRequest request = Parse(json);
         request.JoinsTexts = true;
         return Of(profile, model, request, null);
+    }
+
+    /// <summary>For a request that goes to its upstream in its own wire API.</summary>
+    public static QuirkRun Native(WireDialect dialect, string profile, string model, string json, ThinkingWish? wish = null, params string[] disabled)
+    {
+        List<string> applied = [];
+        byte[] body = Encoding.UTF8.GetBytes(json.Replace('\'', '"'));
+        ReadOnlyMemory<byte> changed = QuirkRules.Apply(body, dialect, Profiles.ByName(profile)!, model, wish, disabled.ToHashSet(), applied);
+        return new QuirkRun(Encoding.UTF8.GetString(changed.Span), applied, changed.Equals((ReadOnlyMemory<byte>)body));
     }
 
     private static QuirkRun Of(string profile, string model, ChatRequest request, ThinkingWish? wish, params string[] disabled)

@@ -1,0 +1,275 @@
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using QwenProxy.Core.Catalogue;
+
+namespace QwenProxy.Core.Quotas;
+
+/// <summary>
+/// Counts one window of one account. What was used stands in counts of a sixtieth of the window, so a window that slides lets go of it up to that much late
+/// and never early. What calls that run may take is kept beside it. Not thread-safe: the pool's lock covers it.
+/// </summary>
+internal sealed class UsageWindow(string account, QuotaRule rule, string? model)
+{
+    private const int Grains = 60;
+
+    /// <summary>A window that never ends would gather counts without end.</summary>
+    private const int MostCounts = 400;
+
+    /// <summary>A window that is used up by this proxy's own count is asked again after so long: people top up, and months begin on days that nobody told.</summary>
+    private static readonly TimeSpan s_relook = TimeSpan.FromHours(24);
+
+    /// <summary>So long a window that slides is taken at upstream's word where the own count cannot tell when there is room again.</summary>
+    private static readonly TimeSpan s_guess = TimeSpan.FromMinutes(15);
+
+    private readonly List<Count> _counts = [];
+    private (DateTimeOffset Start, DateTimeOffset End)? _around;
+    private decimal? _told;
+    private decimal? _learned;
+    private DateTimeOffset? _exhausted;
+    private DateTimeOffset? _heldSince;
+    private int _warned;
+
+    /// <summary>An edit of the configuration may change limits, rates and the day on which a month begins.</summary>
+    public QuotaRule Rule
+    {
+        get => rule;
+        set => (rule, _around) = (value, null);
+    }
+
+
+    public string? Model => model;
+
+    public DateTimeOffset Since { get; private set; }
+
+    public decimal Used { get; private set; }
+
+    /// <summary>For calls that run.</summary>
+    public decimal Reserved { get; private set; }
+
+    /// <summary>What is known for certain, upstream's word before the plan's.</summary>
+    private decimal? Stated => _told ?? Rule.Limit;
+
+    public decimal? Limit => Stated ?? _learned;
+
+    private TimeSpan Grain => Rule.Length / Grains;
+
+    /// <summary>Lets go of what has left the window.</summary>
+    public void Turn(DateTimeOffset now)
+    {
+        if (Since == default) Since = now;
+        if (_around is not { } around || now < around.Start || now >= around.End)
+        {
+            // A clock that goes back opens no window anew.
+            if (_around is not null && now < _around.Value.Start) return;
+            if (_around is not null) _exhausted = null;
+            _around = Rule.Around(now);
+        }
+
+        int gone = 0;
+        while (gone < _counts.Count && HasLeft(_counts[gone], now)) Used -= _counts[gone++].Used;
+        if (gone > 0) _counts.RemoveRange(0, gone);
+    }
+
+    /// <summary>A call that takes so much would go beyond what is known for certain, and it is not time to see whether that is still so.</summary>
+    public bool Holds(decimal need, DateTimeOffset now)
+    {
+        Turn(now);
+        if (!Blocks(need))
+        {
+            _heldSince = null;
+            return false;
+        }
+
+        _heldSince ??= now;
+        return now - _heldSince < s_relook;
+    }
+
+    /// <summary>A call that takes so much would go into the part that is kept.</summary>
+    public bool Keeps(decimal need, int percent) => Limit is { } limit && Used + Reserved + need > limit * (100 - percent) / 100;
+
+    /// <summary>A call begins. True when it would be a contradiction if upstream served it.</summary>
+    public bool Reserve(decimal amount, DateTimeOffset now)
+    {
+        Turn(now);
+        bool isOver = Stated is { } limit && Used + amount > limit;
+        if (_heldSince is not null) _heldSince = now;
+        Reserved += amount;
+        return isOver;
+    }
+
+    /// <summary>A call is over.</summary>
+    /// <param name="reserved">What <see cref="Reserve"/> was given.</param>
+    /// <param name="taken">What it took; null when upstream did not take it on.</param>
+    /// <param name="at">When it began, which is when upstream counts.</param>
+    /// <param name="wasOver">What <see cref="Reserve"/> returned, where upstream has served it.</param>
+    public void Settle(decimal reserved, decimal? taken, DateTimeOffset at, bool wasOver)
+    {
+        Reserved -= reserved;
+        if (taken is not { } amount) return;
+        // It was not used up after all: it began anew without our knowing, or there is more than is stated. How much, the next refusal will tell.
+        if (wasOver) CountAnew(at);
+        if (_exhausted <= at) _exhausted = null;
+        Add(amount, at);
+        if (_learned < Used) _learned = null;
+    }
+
+    /// <summary>
+    /// Upstream refused a call because this is used up. Where the own count says less of a stated limit, others use the plan as well, and what they took leaves
+    /// with the window's end; where no limit is stated and all of the window was seen, what was counted is the limit.
+    /// </summary>
+    /// <returns>When there is room again; null when that is not known.</returns>
+    public DateTimeOffset? Exhaust(DateTimeOffset now)
+    {
+        Turn(now);
+        _exhausted = now;
+        if (!Rule.IsCounted) return _around?.End;
+        if (Stated is { } limit)
+        {
+            if (!Rule.Slides && Used < limit) Add(limit - Used, now);
+            if (Rule.Slides && Used >= limit * 0.9m) return Leaves(_counts[0]);
+        }
+        else if (Used > 0 && Since <= (_around?.Start ?? now - Rule.Length)) _learned = Used;
+        return _around?.End;
+    }
+
+    /// <summary>Upstream told in its headers how much there is and how much is left, with the call that runs already taken off.</summary>
+    public void Tell(decimal limit, decimal remaining, DateTimeOffset now)
+    {
+        Turn(now);
+        _told = limit;
+        Add(Math.Max(0, limit - remaining - 1) - Used, now);
+    }
+
+    /// <summary>What was counted is void: by command, or because upstream proved it wrong.</summary>
+    public void CountAnew(DateTimeOffset now)
+    {
+        _counts.Clear();
+        (Used, Since) = (0, now);
+        (_exhausted, _learned, _heldSince) = (null, null, null);
+    }
+
+    public QuotaStanding Look(QuotaReserve? reserve, DateTimeOffset now)
+    {
+        Turn(now);
+        bool isExhausted = _exhausted is { } told && (!Rule.Slides || told + s_guess > now);
+        return new QuotaStanding
+        {
+            Account = account,
+            Window = Rule.Name,
+            Counts = Rule.Counts.ToString().ToLowerInvariant(),
+            Model = model,
+            Limit = Limit,
+            LimitFrom = _told is not null ? "upstream" : Rule.Limit is not null ? Rule.LimitFrom : _learned is not null ? "learned" : null,
+            Used = Rule.IsCounted ? Used : null,
+            Resets = Rule.Slides ? (_counts.Count > 0 ? Leaves(_counts[0]) : null) : _around?.End,
+            Slides = Rule.Slides,
+            RunsOut = RunsOut(now),
+            IsUsedUp = isExhausted || (Stated is { } limit && Used >= limit),
+            ReservedFrom = reserve is not null && Limit is { } all ? all * (100 - reserve.Percent) / 100 : null,
+        };
+    }
+
+    /// <summary>When there is room for a call that takes so much; null when that is not known.</summary>
+    public DateTimeOffset? FreeFor(decimal need, decimal limit)
+    {
+        if (!Rule.Slides) return _around?.End;
+        decimal over = Used + Reserved + need - limit;
+        foreach (Count count in _counts)
+        {
+            over -= count.Used;
+            if (over <= 0) return Leaves(count);
+        }
+
+        return null;
+    }
+
+    /// <summary>The mark that was passed since the last call, once for each passing; null for none.</summary>
+    public QuotaStanding? TakeCrossing(DateTimeOffset now)
+    {
+        if (Limit is null || !Rule.IsCounted) return null;
+        Turn(now);
+        QuotaStanding standing = Look(null, now);
+        // A window that slides goes up and down around a mark: it has to fall well below before it is warned of again.
+        if (standing.Mark < _warned && standing.Percent < _warned - 5) _warned = standing.Mark;
+        if (standing.Mark <= _warned) return null;
+        _warned = standing.Mark;
+        return standing;
+    }
+
+    public QuotaRecord Export(DateTimeOffset now)
+    {
+        Turn(now);
+        ImmutableArray<QuotaCount>.Builder counts = ImmutableArray.CreateBuilder<QuotaCount>(_counts.Count + 1);
+        foreach (Count count in _counts) counts.Add(new QuotaCount(count.From, count.Used));
+        // Calls that run count in upstream's books whether or not this program lives to see their end.
+        if (Reserved > 0) counts.Add(new QuotaCount(GrainOf(now), Reserved));
+        return new QuotaRecord(account, Rule.Key, model, Since, counts.ToImmutable()) { Learned = _learned, Told = _told, Exhausted = _exhausted, Warned = _warned };
+    }
+
+    /// <summary>Adds what was written down, here before a restart or by another replica.</summary>
+    public void Import(QuotaRecord record)
+    {
+        if (Since == default || record.Since < Since) Since = record.Since;
+        foreach (QuotaCount count in record.Counts) Add(count.Used, count.From);
+        (_learned, _told, _exhausted, _warned) = (record.Learned, record.Told, record.Exhausted, record.Warned);
+        // It rested before the restart as well: that is no reason to look anew.
+        if (Stated <= Used) _heldSince = record.Counts[^1].From;
+    }
+
+    private bool Blocks(decimal need) => Stated is { } limit && Used + Reserved + need > limit;
+
+    private bool HasLeft(Count count, DateTimeOffset now) => Rule.Slides ? Leaves(count) <= now : _around is { } around && count.From < around.Start;
+
+    private DateTimeOffset Leaves(Count count) => count.From + Grain + Rule.Length;
+
+    private void Add(decimal amount, DateTimeOffset at)
+    {
+        DateTimeOffset from = GrainOf(at);
+        int index = _counts.Count;
+        while (index > 0 && _counts[index - 1].From > from) index--;
+        if (index > 0 && _counts[index - 1].From == from) CollectionsMarshal.AsSpan(_counts)[index - 1].Used += amount;
+        else _counts.Insert(index, new Count { From = from, Used = amount });
+        Used += amount;
+        if (_counts.Count <= MostCounts) return;
+        _counts[1] = new Count { From = _counts[1].From, Used = _counts[0].Used + _counts[1].Used };
+        _counts.RemoveAt(0);
+    }
+
+    private DateTimeOffset GrainOf(DateTimeOffset at)
+    {
+        DateTimeOffset start = Rule.Around(at)?.Start ?? DateTimeOffset.UnixEpoch;
+        return at - TimeSpan.FromTicks((at - start).Ticks % Grain.Ticks);
+    }
+
+    /// <summary>When it is used up at the pace of the last twelfth of the window; null when it is not within the window, or when too little was seen.</summary>
+    private DateTimeOffset? RunsOut(DateTimeOffset now)
+    {
+        if (Limit is not { } limit || Used >= limit || !Rule.IsCounted) return null;
+        DateTimeOffset from = GrainOf(now) - (4 * Grain);
+        if (_around is { } around && around.Start > from) from = around.Start;
+        if (Since > from) from = Since;
+        decimal recent = _counts.Where(c => c.From + Grain > from).Sum(c => c.Used);
+        if (now - from < Grain || recent <= 0) return null;
+        decimal pace = recent / (now - from).Ticks;
+        DateTimeOffset at = now;
+        decimal used = Used;
+        foreach (Count count in Rule.Slides ? _counts : [])
+        {
+            DateTimeOffset leaves = Leaves(count);
+            if (used + (pace * (leaves - at).Ticks) >= limit) break;
+            used += (pace * (leaves - at).Ticks) - count.Used;
+            at = leaves;
+        }
+
+        decimal ticks = (limit - used) / pace;
+        DateTimeOffset last = _around?.End ?? now + Rule.Length;
+        return ticks < (last - at).Ticks ? at.AddTicks((long)ticks) : null;
+    }
+
+    private struct Count
+    {
+        public DateTimeOffset From { get; init; }
+
+        public decimal Used { get; set; }
+    }
+}
