@@ -66,22 +66,27 @@ async function load(replicas, forSeconds) {
   return took.sort((a, b) => a - b);
 }
 
-async function measure(replicas) {
+// What the replicas that are not measured cost the database meanwhile is taken off: it was looked at while all were idle.
+async function measure(replicas, idlePerSecond) {
   const before = [replicas.reduce((s, r) => s + cpuSeconds(r.child.pid), 0), databaseSeconds()];
   const took = await load(replicas, seconds);
   // What is written behind the requests belongs to them.
   await new Promise(resolve => setTimeout(resolve, 2000));
-  const [proxy, database] = [replicas.reduce((s, r) => s + cpuSeconds(r.child.pid), 0) - before[0], databaseSeconds() - before[1]];
+  const [proxy, database] = [replicas.reduce((s, r) => s + cpuSeconds(r.child.pid), 0) - before[0], databaseSeconds() - before[1] - idlePerSecond * (seconds + 2)];
   return { requests: took.length, perSecond: took.length / seconds, p50: took[took.length >> 1], proxyMicros: proxy / took.length * 1e6, databaseMicros: database / took.length * 1e6 };
 }
 
 const groups = { 'without a database': [await start('alone')] };
 for (const count of [1, 2, 4]) groups[`${count} with a database`] = await Promise.all(Array.from({ length: count }, (_, i) => start(`fleet${count}-${i}`, options.database.replace('NUMBER', count))));
 for (const replicas of Object.values(groups)) await load(replicas, 3);
+const [idleFrom, idleSince] = [databaseSeconds(), performance.now()];
+await new Promise(resolve => setTimeout(resolve, 15_000));
+const idlePerSecond = (databaseSeconds() - idleFrom) / ((performance.now() - idleSince) / 1000);
 const results = Object.fromEntries(Object.keys(groups).map(name => [name, []]));
-for (let round = 0; round < rounds; round++) for (const [name, replicas] of Object.entries(groups)) results[name].push(await measure(replicas));
+for (let round = 0; round < rounds; round++) for (const [name, replicas] of Object.entries(groups)) results[name].push(await measure(replicas, idlePerSecond));
 const median = (list, of) => list.map(of).sort((a, b) => a - b)[list.length >> 1];
 console.log(`${rounds} rounds of ${seconds} s, ${lanes} requests at once in all, medians of the rounds; ${os.cpus()[0].model}, ${os.cpus().length} CPUs\n`);
+console.log(`Idle, a replica costs the database ${(idlePerSecond / 7 * 1000).toFixed(2)} ms of CPU time a second.\n`);
 console.log('| replicas | requests a second | p50 ms | CPU of the proxies, µs a request | CPU of the database, µs a request |\n|---|---|---|---|---|');
 for (const [name, list] of Object.entries(results)) console.log(`| ${name} | ${median(list, r => r.perSecond).toFixed(0)} | ${median(list, r => r.p50).toFixed(2)} | ${median(list, r => r.proxyMicros).toFixed(0)} | ${median(list, r => r.databaseMicros).toFixed(0)} |`);
 for (const { child } of Object.values(groups).flat()) child.kill('SIGTERM');

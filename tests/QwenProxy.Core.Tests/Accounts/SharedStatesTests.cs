@@ -73,7 +73,7 @@ public sealed class SharedStatesTests
         _a.Pool.Isolate("plan");
         Sync();
         Assert.False(_b.Pool.TryLease("plan", "m", s_now, out _));
-        _b.Pool.Reset("plan");
+        _b.Pool.Reset("plan", s_now);
         Sync();
         Assert.True(_a.Pool.TryLease("plan", "m", s_now, out _));
     }
