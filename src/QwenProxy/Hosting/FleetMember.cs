@@ -153,7 +153,7 @@ internal sealed partial class FleetMember : IAsyncDisposable
     {
         _view.Self = _view.Self with { Report = _report() };
         long began = _instruments.Time.GetTimestamp();
-        IReadOnlyList<Replica> all = await _replicas.BeatAsync(_view.Self, stop, s_bound);
+        IReadOnlyList<Replica> all = await _replicas.BeatAsync(_view.Self, s_bound, stop);
         _beatAt = _instruments.Time.GetTimestamp();
         int before = _view.Live;
         _view.Read(all, _instruments.Time.GetElapsedTime(began));
@@ -162,7 +162,7 @@ internal sealed partial class FleetMember : IAsyncDisposable
         foreach (Replica silent in all.Where(r => r.Id != _view.Self.Id && r.Silent > ReplicaTable.GivenUpAfter))
         {
             LogGivenUp(_instruments.Logger, silent.Name, silent.Address, silent.Silent.TotalSeconds);
-            await _replicas.GiveUpAsync(silent.Id, stop, s_bound);
+            await _replicas.GiveUpAsync(silent.Id, s_bound, stop);
         }
     }
 
@@ -183,7 +183,7 @@ internal sealed partial class FleetMember : IAsyncDisposable
 
         foreach ((string account, LimitQuestion question) in _pool.AskForShares(id, live, all))
             asks.Add(new LimitAsk($"account:{account}", false, question, answer => _pool.TakeShare(account, question, answer)));
-        if (asks.Count > 0) await _limits.AskAsync(id, asks, live, stop, s_bound);
+        if (asks.Count > 0) await _limits.AskAsync(id, asks, live, s_bound, stop);
         _sharedAt = _instruments.Time.GetTimestamp();
         if (all) _sharedAllAt = _sharedAt;
     }
@@ -202,7 +202,7 @@ internal sealed partial class FleetMember : IAsyncDisposable
     {
         foreach ((string account, string model) in _pool.WantedProbes(_instruments.Time.GetUtcNow()))
         {
-            if (await _accounts.ClaimProbeAsync(_view.Self.Id, account, model, _pool.ProbeInterval, stop, s_bound)) _pool.GrantProbe(account, model, _instruments.Time.GetUtcNow());
+            if (await _accounts.ClaimProbeAsync(_view.Self.Id, account, model, _pool.ProbeInterval, s_bound, stop)) _pool.GrantProbe(account, model, _instruments.Time.GetUtcNow());
         }
     }
 
@@ -215,7 +215,7 @@ internal sealed partial class FleetMember : IAsyncDisposable
             DateTimeOffset now = _instruments.Time.GetUtcNow();
             SharedNews news = _states.Outgoing(_pool.Export(now), now);
             if (news.IsEmpty) return;
-            await _accounts.TellAsync(news, stop, s_bound);
+            await _accounts.TellAsync(news, s_bound, stop);
             _states.Told(news);
         }
         finally
@@ -254,8 +254,8 @@ internal sealed partial class FleetMember : IAsyncDisposable
                     asks.Add(new LimitAsk($"client:{client}:{question.Limit}", question.IsBudget, question.Question, static _ => { }));
             }
 
-            if (asks.Count > 0) await _limits.AskAsync(_view.Self.Id, asks, _view.Live, limit.Token, s_patience);
-            await _replicas.LeaveAsync(_view.Self.Id, limit.Token, s_patience);
+            if (asks.Count > 0) await _limits.AskAsync(_view.Self.Id, asks, _view.Live, s_patience, limit.Token);
+            await _replicas.LeaveAsync(_view.Self.Id, s_patience, limit.Token);
         }
         catch (Exception failure) when (failure is DatabaseAwayException or OperationCanceledException)
         {

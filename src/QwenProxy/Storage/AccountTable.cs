@@ -29,7 +29,7 @@ internal sealed class AccountTable(FleetDatabase database)
         return (IReadOnlyList<SharedState>)states;
     }, stop);
 
-    public Task TellAsync(SharedNews news, CancellationToken stop, TimeSpan bound) => database.RunInTransactionAsync(async (connection, given) =>
+    public Task TellAsync(SharedNews news, TimeSpan bound, CancellationToken stop) => database.RunInTransactionAsync(async (connection, given) =>
     {
         // First, as it also makes writers wait for each other: whoever commits last was told last.
         await FleetNotices.PublishAsync(connection, Topic, given);
@@ -61,7 +61,7 @@ internal sealed class AccountTable(FleetDatabase database)
     }, stop, bound);
 
     /// <summary>True when nobody has probed this route within the interval: then the probe is this replica's.</summary>
-    public Task<bool> ClaimProbeAsync(string replica, string account, string model, TimeSpan interval, CancellationToken stop, TimeSpan bound) => database.RunAsync(async (connection, given) =>
+    public Task<bool> ClaimProbeAsync(string replica, string account, string model, TimeSpan interval, TimeSpan bound, CancellationToken stop) => database.RunAsync(async (connection, given) =>
     {
         await using NpgsqlCommand claim = new("""
             INSERT INTO qwen_proxy.probes AS p (account, model, replica, until) VALUES ($1, $2, $3, now() + $4)

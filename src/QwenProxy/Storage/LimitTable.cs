@@ -23,7 +23,7 @@ internal sealed class LimitTable(FleetDatabase database)
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
 
     /// <summary>Asks all of one replica's questions at once. When it throws, some may have been answered: the next questions say what is kept.</summary>
-    public async Task AskAsync(string replica, IReadOnlyList<LimitAsk> asks, int live, CancellationToken stop, TimeSpan bound)
+    public async Task AskAsync(string replica, IReadOnlyList<LimitAsk> asks, int live, TimeSpan bound, CancellationToken stop)
     {
         Dictionary<string, LimitAsk> byKey = asks.ToDictionary(a => a.Key, StringComparer.Ordinal);
         Dictionary<string, LimitAnswer> answers = await database.RunInTransactionAsync(async (connection, given) =>

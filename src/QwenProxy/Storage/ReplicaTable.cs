@@ -9,7 +9,7 @@ internal sealed class ReplicaTable(FleetDatabase database)
     public static readonly TimeSpan GivenUpAfter = TimeSpan.FromSeconds(15);
 
     /// <summary>Says that this replica is there, and reads who else is.</summary>
-    public Task<IReadOnlyList<Replica>> BeatAsync(Replica self, CancellationToken stop, TimeSpan bound) => database.RunAsync(async (connection, given) =>
+    public Task<IReadOnlyList<Replica>> BeatAsync(Replica self, TimeSpan bound, CancellationToken stop) => database.RunAsync(async (connection, given) =>
     {
         await using NpgsqlBatch batch = new(connection);
         batch.BatchCommands.Add(new NpgsqlBatchCommand("""
@@ -39,12 +39,12 @@ internal sealed class ReplicaTable(FleetDatabase database)
     }, stop, bound);
 
     /// <summary>Gives up one that is silent, unless another replica is at it.</summary>
-    public Task GiveUpAsync(string id, CancellationToken stop, TimeSpan bound) => RemoveAsync(id, GivenUpAfter, stop, bound);
+    public Task GiveUpAsync(string id, TimeSpan bound, CancellationToken stop) => RemoveAsync(id, GivenUpAfter, bound, stop);
 
     /// <summary>This replica ends. What it held has been given back; what could not be is treated like that of one that died.</summary>
-    public Task LeaveAsync(string id, CancellationToken stop, TimeSpan bound) => RemoveAsync(id, TimeSpan.Zero, stop, bound);
+    public Task LeaveAsync(string id, TimeSpan bound, CancellationToken stop) => RemoveAsync(id, TimeSpan.Zero, bound, stop);
 
-    private Task RemoveAsync(string id, TimeSpan silent, CancellationToken stop, TimeSpan bound) => database.RunInTransactionAsync(async (connection, given) =>
+    private Task<bool> RemoveAsync(string id, TimeSpan silent, TimeSpan bound, CancellationToken stop) => database.RunInTransactionAsync(async (connection, given) =>
     {
         await using NpgsqlCommand take = new("SELECT 1 FROM qwen_proxy.replicas WHERE id = $1 AND seen <= now() - $2 FOR UPDATE SKIP LOCKED", connection);
         take.Parameters.Add(new NpgsqlParameter<string> { TypedValue = id });
