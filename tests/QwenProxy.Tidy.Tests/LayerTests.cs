@@ -23,7 +23,7 @@ public sealed partial class LayerTests
         ["Endpoints"] = ["Dashboard", "Clients", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
         ["Dashboard"] = [],
         ["Clients"] = ["Credentials", "Configuration", "Storage"],
-        ["Proxying"] = ["Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
+        ["Proxying"] = ["Upstreams", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
         ["Catalogue"] = ["Upstreams", "Observability", "Configuration"],
         ["Upstreams"] = ["Observability", "Credentials", "Configuration"],
         ["Ledger"] = ["Observability", "Credentials", "Configuration", "Storage"],

@@ -76,7 +76,7 @@ public sealed partial class AccountPool
             (breakerFailures, breakerOpen) = (failures, open);
             foreach (((string account, string model) key, CircuitBreaker old) in _breakers.ToArray())
             {
-                CircuitBreaker breaker = new(failures, open);
+                CircuitBreaker breaker = new(failures, open) { NeedsClaim = _claimsProbes };
                 breaker.Import(old.Export(key.account, key.model), now);
                 _breakers[key] = breaker;
             }

@@ -209,7 +209,7 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
     {
         if (_breakers.TryGetValue((account, model), out CircuitBreaker? breaker)) return breaker;
         if (_breakers.Count >= MaxBreakers && !ForgetUnknown()) return null;
-        breaker = new CircuitBreaker(breakerFailures, breakerOpen);
+        breaker = new CircuitBreaker(breakerFailures, breakerOpen) { NeedsClaim = _claimsProbes };
         _breakers.Add((account, model), breaker);
         return breaker;
     }

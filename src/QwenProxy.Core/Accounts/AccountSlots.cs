@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using QwenProxy.Core.Fleet;
 
 namespace QwenProxy.Core.Accounts;
 
@@ -18,6 +19,9 @@ internal sealed class AccountSlots
     private readonly Dictionary<string, int> _taken = [];
     private readonly Dictionary<string, Learned> _learned = [];
     private Dictionary<string, int?> _configured = [];
+    private readonly Dictionary<string, LimitHold> _shares = [];
+    private int _live;
+    private bool _isAlone;
 
     public FairQueue Queue { get; } = new(0);
 
@@ -26,15 +30,53 @@ internal sealed class AccountSlots
     /// <summary>How many may run at once; null for any number.</summary>
     public int? LimitOf(string account)
     {
-        int? configured = _configured.GetValueOrDefault(account);
+        int? configured = Share(account, _configured.GetValueOrDefault(account));
         if (_learned.Count == 0 || !_learned.TryGetValue(account, out Learned? learned) || learned.Limit >= Forgotten) return configured;
         return Math.Min((int)learned.Limit, configured ?? int.MaxValue);
+    }
+
+    /// <summary>Nobody can be asked for shares: one that is smaller than an even one counts as that.</summary>
+    public void SetAlone(bool isAlone)
+    {
+        _isAlone = isAlone;
+        foreach (string account in _shares.Keys) HandOver(account);
+    }
+
+    /// <summary>One of several replicas asks for its shares of the slots that accounts have: what there is news of, or <paramref name="all"/>.</summary>
+    public List<(string Account, LimitQuestion Question)> AskForShares(string replica, int live, bool all)
+    {
+        _live = live;
+        List<(string, LimitQuestion)> questions = [];
+        foreach ((string account, int? limit) in _configured)
+        {
+            if (limit is null && !_shares.ContainsKey(account)) continue;
+            if (!_shares.TryGetValue(account, out LimitHold? hold)) _shares.Add(account, hold = new LimitHold());
+            int taken = TakenOf(account);
+            int waiting = Queue.CountFor(account);
+            if ((all && limit is not null) || hold.IsDue(limit, 0, taken + waiting)) questions.Add((account, hold.AskShare(replica, limit, taken, waiting)));
+        }
+
+        return questions;
+    }
+
+    public void TakeShare(string account, LimitQuestion question, LimitAnswer answer)
+    {
+        if (!_shares.TryGetValue(account, out LimitHold? hold)) return;
+        hold.Take(question, answer);
+        HandOver(account);
+    }
+
+    private int? Share(string account, int? configured)
+    {
+        if (configured is not { } limit || !_shares.TryGetValue(account, out LimitHold? hold)) return configured;
+        long even = ShareRules.BeforeAsking(limit, _live);
+        return (int)Math.Min(limit, Math.Max(_isAlone ? even : 0, hold.Cap(even)));
     }
 
     public bool IsFull(string account) => LimitOf(account) is { } limit && TakenOf(account) >= limit;
 
     /// <summary>The limit was learned, and is less than what is configured.</summary>
-    public bool IsLearned(string account) => LimitOf(account) is { } limit && limit != _configured.GetValueOrDefault(account);
+    public bool IsLearned(string account) => LimitOf(account) is { } limit && limit != Share(account, _configured.GetValueOrDefault(account));
 
     /// <summary>How often a limit was learned so far; a request keeps what it began with.</summary>
     public int CutsOf(string account) => _learned.GetValueOrDefault(account)?.Cuts ?? 0;

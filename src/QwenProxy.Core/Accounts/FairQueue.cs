@@ -36,6 +36,9 @@ public sealed class FairQueue(int maxLength)
 
     public int MaxLength { get; set; } = maxLength;
 
+    /// <summary>How many of them would take a slot of this account.</summary>
+    public int CountFor(string account) => Count == 0 ? 0 : _lines.Values.Sum(l => l.Waiters.Count(w => w.Accepts(account)));
+
     /// <summary>False when there is no room, and nobody who has more in the queue than this client.</summary>
     public bool TryAdd(ISlotWaiter waiter)
     {

@@ -1,4 +1,5 @@
 using QwenProxy.Core.Errors;
+using QwenProxy.Core.Fleet;
 
 namespace QwenProxy.Core.Clients;
 
@@ -19,6 +20,7 @@ public sealed class ClientMeter(string client)
     private Sum<long> _tokens;
     private Sum<decimal> _dollars;
     private int _running;
+    private ClientParts? _parts;
 
     /// <summary>Takes over what the ledger says of the day and the month of <paramref name="now"/>.</summary>
     public void Restore(long tokensToday, decimal dollarsThisMonth, DateTimeOffset now)
@@ -43,7 +45,8 @@ public sealed class ClientMeter(string client)
         {
             Turn(now);
             admission = null;
-            if (Refuse(limits, now) is { } refused) return refused;
+            if (RefuseForBudget(limits, now) is { } spent) return spent;
+            if (RefuseForRate(limits, now) is { } refused) return refused;
             // Without a limit nobody asks for these times, and there may be any number of them.
             if (limits.RequestsPerMinute is not null) _begun.Enqueue(now);
             _running++;
@@ -52,6 +55,42 @@ public sealed class ClientMeter(string client)
             admission = new ClientAdmission(this, estimate);
             return null;
         }
+    }
+
+    /// <summary>
+    /// One of several replicas asks for its parts of the limits: what there is news of, or <paramref name="all"/>. What was spent is told also where there is no
+    /// limit, since one may be set at any time.
+    /// </summary>
+    /// <param name="replica">Who asks.</param>
+    /// <param name="live">How many replicas there are.</param>
+    /// <param name="limits">Those in force.</param>
+    /// <param name="now">As in <see cref="TryEnter"/>.</param>
+    /// <param name="all">Also what has not changed.</param>
+    public IReadOnlyList<PartQuestion> AskForParts(string replica, int live, ClientLimits limits, DateTimeOffset now, bool all)
+    {
+        ArgumentNullException.ThrowIfNull(limits);
+        lock (_gate)
+        {
+            Turn(now);
+            _parts ??= new ClientParts();
+            _parts.Live = live;
+            ClientUse use = new(_tokens.Booked, _tokens.Reserved, _dollars.Booked, _dollars.Reserved, _begun.Count, _running);
+            return _parts.Ask(replica, limits, use, (_tokens.Window, _dollars.Window), now, all);
+        }
+    }
+
+    /// <summary>Whether the database can be asked for parts, as far as this client has any.</summary>
+    public void Reach(bool isThere)
+    {
+        lock (_gate)
+        {
+            if (_parts is not null) _parts.IsAlone = !isThere;
+        }
+    }
+
+    public void TakePart(PartQuestion question, LimitAnswer answer)
+    {
+        lock (_gate) _parts?.Take(question, answer);
     }
 
     public ClientStanding Look(ClientLimits limits, DateTimeOffset now)
@@ -63,12 +102,12 @@ public sealed class ClientMeter(string client)
             return new ClientStanding
             {
                 Running = _running,
-                RequestsLeft = limits.RequestsPerMinute is { } requests ? Math.Max(0, requests - _begun.Count) : null,
+                RequestsLeft = limits.RequestsPerMinute is { } requests ? (int)Math.Max(0, Math.Min(requests, _parts?.RequestsPerMinute(requests) ?? requests) - _begun.Count) : null,
                 RequestsReset = _begun.Count == 0 ? now : _begun.Last() + Minute,
-                Tokens = _tokens.Booked,
-                TokensLeft = limits.TokensPerDay is { } tokens ? Math.Max(0, tokens - _tokens.Booked - _tokens.Reserved) : null,
+                Tokens = Tokens,
+                TokensLeft = limits.TokensPerDay is { } tokens ? Math.Max(0, tokens - Tokens - _tokens.Reserved) : null,
                 TokensReset = NextDay(now),
-                Dollars = _dollars.Booked,
+                Dollars = Dollars,
                 DollarsReset = NextMonth(now),
             };
         }
@@ -91,26 +130,51 @@ public sealed class ClientMeter(string client)
         }
     }
 
-    private ProxyError? Refuse(ClientLimits limits, DateTimeOffset now)
+    /// <summary>Those of the whole fleet, as far as they are known here.</summary>
+    private long Tokens => _tokens.Booked + (_parts?.Tokens.Others ?? 0);
+
+    private decimal Dollars => _dollars.Booked + (_parts is null ? 0 : _parts.Dollars.Others / ClientParts.Nano);
+
+    private ProxyError? RefuseForBudget(ClientLimits limits, DateTimeOffset now)
     {
-        if (limits.TokensPerDay is { } tokens && _tokens.Booked + _tokens.Reserved >= tokens)
+        if (limits.TokensPerDay is { } tokens && Tokens + _tokens.Reserved >= tokens)
             return OwnErrors.ClientLimit("tokensPerDay", $"'{client}' has used its {tokens} tokens of this day", NextDay(now) - now);
-        if (limits.UsdPerMonth is { } dollars && _dollars.Booked + _dollars.Reserved >= dollars)
+        if (limits.UsdPerMonth is { } dollars && Dollars + _dollars.Reserved >= dollars)
             return OwnErrors.ClientLimit("usdPerMonth", $"'{client}' has used its {dollars} US dollars of this month", NextMonth(now) - now);
-        if (limits.Concurrent is { } concurrent && _running >= concurrent)
-            return OwnErrors.ClientLimit("concurrent", $"'{client}' has {_running} requests running and may have {concurrent}", TimeSpan.FromSeconds(1));
-        if (limits.RequestsPerMinute is { } requests && _begun.Count >= requests)
-            return OwnErrors.ClientLimit("requestsPerMinute", $"'{client}' has begun {_begun.Count} requests within a minute and may begin {requests}", _begun.ElementAt(_begun.Count - requests) + Minute - now);
+        if (_parts is null) return null;
+        if (limits.TokensPerDay is { } all && _tokens.Booked + _tokens.Reserved >= _parts.TokensPerDay(all))
+            return OwnErrors.ClientLimit("tokensPerDay", $"'{client}' has used the part of its {all} tokens of this day that this replica holds, which asks for more", ClientParts.ComesWithin);
+        if (limits.UsdPerMonth is { } sum && ClientParts.ToNano(_dollars.Booked + _dollars.Reserved) >= _parts.NanoDollarsPerMonth(sum))
+            return OwnErrors.ClientLimit("usdPerMonth", $"'{client}' has used the part of its {sum} US dollars of this month that this replica holds, which asks for more", ClientParts.ComesWithin);
         return null;
     }
+
+    private ProxyError? RefuseForRate(ClientLimits limits, DateTimeOffset now)
+    {
+        if (limits.Concurrent is { } concurrent && _running >= (_parts?.Concurrent(concurrent) ?? concurrent))
+        {
+            _parts?.NoteRefusal(isRate: false, now);
+            return OwnErrors.ClientLimit("concurrent", $"'{client}' has {_running} requests running{Here} and may have {concurrent}", TimeSpan.FromSeconds(1));
+        }
+
+        if (limits.RequestsPerMinute is not { } requests) return null;
+        int may = (int)Math.Min(requests, _parts?.RequestsPerMinute(requests) ?? requests);
+        if (_begun.Count < may) return null;
+        _parts?.NoteRefusal(isRate: true, now);
+        // A part may grow before the first of its own requests is a minute old.
+        TimeSpan wait = may < requests ? ClientParts.ComesWithin : _begun.ElementAt(_begun.Count - requests) + Minute - now;
+        return OwnErrors.ClientLimit("requestsPerMinute", $"'{client}' has begun {_begun.Count} requests within a minute{Here} and may begin {requests}", wait);
+    }
+
+    private string Here => _parts is null ? "" : " at this replica of several";
 
     /// <summary>Lets go what is older than its window.</summary>
     private void Turn(DateTimeOffset now)
     {
         while (_begun.TryPeek(out DateTimeOffset first) && first + Minute <= now) _begun.Dequeue();
         // By the calendar and not by hours: a day on which the clocks change is one day.
-        _tokens.Turn(DateOnly.FromDateTime(now.DateTime).DayNumber);
-        _dollars.Turn((now.Year * 12) + now.Month);
+        if (_tokens.Turn(DateOnly.FromDateTime(now.DateTime).DayNumber)) _parts?.TurnDay();
+        if (_dollars.Turn((now.Year * 12) + now.Month)) _parts?.TurnMonth();
     }
 
     private struct Sum<T>
@@ -124,12 +188,16 @@ public sealed class ClientMeter(string client)
         /// <summary>For requests that run; they are booked in whatever window they end.</summary>
         public T Reserved;
 
-        public void Turn(int window)
+        public readonly int Window => _window;
+
+        /// <summary>True when another window began.</summary>
+        public bool Turn(int window)
         {
             // A clock that goes back opens no window anew.
-            if (window <= _window) return;
+            if (window <= _window) return false;
             _window = window;
             Booked = default;
+            return true;
         }
     }
 }

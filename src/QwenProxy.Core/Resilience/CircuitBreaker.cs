@@ -25,6 +25,11 @@ public sealed class CircuitBreaker(int threshold, TimeSpan openFor)
     private bool _isolated;
     private bool _open;
     private bool _probing;
+    private bool _isWanted;
+    private DateTimeOffset _claimedUntil;
+
+    /// <summary>Others watch the same route: a probe needs a claim (<see cref="GrantProbe"/>), of which there is one among all.</summary>
+    public bool NeedsClaim { get; set; }
 
     public int Failures => _failures;
 
@@ -33,8 +38,24 @@ public sealed class CircuitBreaker(int threshold, TimeSpan openFor)
     /// <summary>When the next attempt may go through; null when one may now or none ever will.</summary>
     public DateTimeOffset? NextProbe(DateTimeOffset now) => _isolated || !_open || now >= _nextProbe ? null : _nextProbe;
 
-    /// <summary>Whether an attempt would be let through; nothing changes.</summary>
-    public bool WouldAllow(DateTimeOffset now) => !_isolated && (!_open || now >= _nextProbe);
+    /// <summary>Whether an attempt would be let through. That somebody asked is remembered: nobody claims a probe that no request is there for.</summary>
+    public bool WouldAllow(DateTimeOffset now)
+    {
+        if (_isolated || !_open) return !_isolated;
+        _isWanted = true;
+        return now >= _nextProbe && (!NeedsClaim || now < _claimedUntil);
+    }
+
+    /// <summary>A request was there for it, the time of its probe has come or comes within <paramref name="lead"/>, and there is no claim yet.</summary>
+    public bool WantsClaim(DateTimeOffset now, TimeSpan lead)
+    {
+        if (!_open || _isolated || !NeedsClaim || !_isWanted || _probing || now + lead < _nextProbe || now < _claimedUntil) return false;
+        _isWanted = false;
+        return true;
+    }
+
+    /// <summary>The one probe of this interval is this proxy's.</summary>
+    public void GrantProbe(DateTimeOffset until) => _claimedUntil = until;
 
     /// <summary>Takes the permission for one attempt. <paramref name="isProbe"/> tells that its outcome decides for everybody.</summary>
     public bool TryEnter(DateTimeOffset now, out bool isProbe)
@@ -43,6 +64,7 @@ public sealed class CircuitBreaker(int threshold, TimeSpan openFor)
         if (!WouldAllow(now)) return false;
         if (!_open) return true;
         isProbe = _probing = true;
+        _claimedUntil = default;
         _nextProbe = now + openFor;
         return true;
     }

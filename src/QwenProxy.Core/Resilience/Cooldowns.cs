@@ -65,10 +65,21 @@ public sealed class Cooldowns(int maxEntries = 1024)
         {
             Ends = error.Kind == FaultKind.QuotaExhausted ? QuotaWindow.End(error, now, reset) : null,
         };
-        if (_entries.TryGetValue((account, key, error.Kind), out Cooldown? old) && old.Until > now && (old.Hard == hard ? old.Until > cooldown.Until : old.Hard)) return old;
+        return Merge(cooldown, now);
+    }
+
+    /// <summary>Adds one that was noted here or by another replica; what stands after it comes back.</summary>
+    public Cooldown Merge(Cooldown cooldown, DateTimeOffset now)
+    {
+        ArgumentNullException.ThrowIfNull(cooldown);
+        bool isOld = _entries.TryGetValue((cooldown.Account, cooldown.Model, cooldown.Kind), out Cooldown? old) && old.Until > now;
+        if (isOld && (old!.Hard == cooldown.Hard ? old.Until > cooldown.Until : old.Hard)) return old!;
         Add(cooldown, now);
         return cooldown;
     }
+
+    /// <summary>Whoever noted it took it back.</summary>
+    public void Withdraw(string account, string? model, FaultKind kind) => _entries.Remove((account, model, kind));
 
     /// <summary>What holds the account back from this model: the hard one that ends last, else the soft one that ends last, else null.</summary>
     public Cooldown? Find(string account, string model, DateTimeOffset now)

@@ -35,12 +35,36 @@ internal sealed class StatusCommand(Terminal terminal, Func<ConfigurationFlags, 
                     $"Qwen Proxy {root.GetProperty("version").GetString()!.Split('+')[0]} at {AdminClient.OriginOf(snapshot)}, up {TimeSpan.FromSeconds(root.GetProperty("uptimeSeconds").GetDouble())}, "
                     + $"{root.GetProperty("runningRequests")} requests running, ready: {root.GetProperty("ready").GetString()}");
                 TellConfiguration(terminal, root, snapshot);
+                if (root.GetProperty("degraded").GetString() is { } degraded) terminal.Error.WriteLine($"Degraded: {degraded}; requests are served as ever.");
                 TablePrinter.Print(terminal, ["ACCOUNT", "KIND", "PROFILE", "HOST", "STATE", "RUNNING", "AT ONCE", "WHY"], [.. root.GetProperty("accounts").EnumerateArray().Select(Row)]);
                 QuotaTable.Print(terminal, root.GetProperty("accounts"));
+                if (root.TryGetProperty("replicas", out JsonElement replicas)) PrintReplicas(replicas, root.GetProperty("configuration").GetString());
             }
 
             return root.GetProperty("ready").GetString() == "yes" ? ExitCodes.Done : ExitCodes.NotFound;
         }
+    }
+
+    private void PrintReplicas(JsonElement replicas, string? configuration)
+    {
+        terminal.Out.WriteLine();
+        TablePrinter.Print(terminal, ["REPLICA", "ADDRESS", "VERSION", "RUNNING", "STATE", "SERVES"], [.. replicas.EnumerateArray().Select(Row)]);
+
+        string[] Row(JsonElement replica) =>
+        [
+            replica.GetProperty("name").GetString() + (replica.GetProperty("self").GetBoolean() ? " *" : ""),
+            replica.GetProperty("address").GetString()!,
+            replica.GetProperty("version").GetString()!.Split('+')[0],
+            replica.GetProperty("runningRequests").GetRawText(),
+            StateOf(replica, configuration),
+            string.Join(", ", replica.GetProperty("accounts").EnumerateArray().Select(a => a.GetString())),
+        ];
+    }
+
+    private static string StateOf(JsonElement replica, string? configuration)
+    {
+        string state = replica.GetProperty("draining").GetBoolean() ? "draining" : replica.GetProperty("ready").GetString() == "yes" ? "ready" : replica.GetProperty("ready").GetString()!;
+        return replica.GetProperty("configuration").GetString() == configuration ? state : $"{state}, on another configuration";
     }
 
     /// <summary>Says so where the proxy that was asked runs on another configuration than this command sees, or refused an edit of its own.</summary>

@@ -9,11 +9,12 @@ using QwenProxy.Credentials;
 using QwenProxy.Ledger;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Lifecycle;
+using QwenProxy.Storage;
 
 namespace QwenProxy.Endpoints;
 
 /// <summary>What <c>/admin/status</c> answers, also for a command that asks no running proxy.</summary>
-internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness readiness, DrainState drain, Router router, AccountStates states, LedgerWriter? ledger, TimeProvider time)
+internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness readiness, Router router, AccountStates states, LedgerWriter? ledger, FleetView? fleet, TimeProvider time)
 {
     private readonly DateTimeOffset _startedAt = time.GetUtcNow();
 
@@ -33,7 +34,7 @@ internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness 
         json.WriteString("version", typeof(AdminStatus).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "");
         json.WriteString("time", TimeZoneInfo.ConvertTime(now, time.LocalTimeZone));
         json.WriteNumber("uptimeSeconds", Math.Round((now - _startedAt).TotalSeconds));
-        json.WriteBoolean("draining", drain.IsDraining);
+        json.WriteBoolean("draining", readiness.IsDraining);
         json.WriteString("ready", readiness.Obstacle() ?? "yes");
         json.WriteString("configurationFile", snapshot.ConfigFile);
         json.WriteString("configuration", snapshot.Fingerprint);
@@ -41,9 +42,11 @@ internal sealed class AdminStatus(CurrentConfiguration configuration, Readiness 
         foreach (string fault in configuration.Refused) json.WriteStringValue(fault);
         json.WriteEndArray();
         json.WriteNumber("ledgerLost", ledger?.Lost ?? 0);
-        json.WriteNumber("runningRequests", drain.Active);
+        json.WriteNumber("runningRequests", readiness.Running);
         json.WriteNumber("leases", router.Pool.LeasesOut);
         json.WriteNumber("waitingRequests", router.Pool.Waiting);
+        json.WriteString("degraded", readiness.Degraded());
+        if (fleet is not null) FleetStatus.Write(json, fleet);
         ILookup<string, QuotaStanding> quotas = router.Pool.Quotas(now).ToLookup(q => q.Account);
         json.WriteStartArray("accounts");
         foreach ((AccountSnapshot account, AccountState state) in states.All()) WriteAccount(json, account, state, pool, quotas[account.Name], now);

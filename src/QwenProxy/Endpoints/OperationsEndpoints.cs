@@ -43,7 +43,7 @@ internal sealed class OperationsEndpoints(
     private Task ReadyAsync(HttpContext http)
     {
         string? obstacle = readiness.Obstacle();
-        if (obstacle is null) return WriteAsync(http, 200, "text/plain; charset=utf-8", "ready\n");
+        if (obstacle is null) return WriteAsync(http, 200, "text/plain; charset=utf-8", readiness.Degraded() is { } degraded ? $"ready, degraded: {degraded}\n" : "ready\n");
         TimeSpan wait = readiness.ReadyAt() is { } at && at > time.GetUtcNow() ? at - time.GetUtcNow() : TimeSpan.FromSeconds(5);
         http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         return WriteAsync(http, 503, "text/plain; charset=utf-8", obstacle + "\n");

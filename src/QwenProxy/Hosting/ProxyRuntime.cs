@@ -1,19 +1,19 @@
 using System.Collections.Immutable;
+using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
-using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Repair;
 using QwenProxy.Core.Repair.Stutter;
 using QwenProxy.Core.Repair.Thinking;
-using QwenProxy.Core.Resilience;
 using QwenProxy.Ledger;
 using QwenProxy.Observability;
 using QwenProxy.Endpoints;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Lifecycle;
 using QwenProxy.Proxying.Settlement;
+using QwenProxy.Storage;
 using QwenProxy.Upstreams;
 
 namespace QwenProxy.Hosting;
@@ -29,6 +29,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     private readonly ClientMeters _meters = new();
     private readonly StateStore? _state;
     private readonly KeyWatcher? _keys;
+    private readonly FleetMember? _member;
 
     public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random, UpstreamTransport? transport = null)
     {
@@ -44,18 +45,23 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Router = new Router(snapshot, time, random);
         States = new AccountStates(Router, authorizer, time);
         new Gauges(Instruments.Metrics, _configuration, Router, States, time).Watch();
+        Instruments.Metrics.Watch("qwen_proxy.fleet.replicas", "{replica}", "Replicas that share the database, this one included; 1 without a database.", () => [new Measurement<long>(Members?.Live ?? 1)]);
+        Instruments.Metrics.Watch("qwen_proxy.database.away", "{database}", "1 while the database of the fleet does not serve, else 0.", () => [new Measurement<long>(Fleet?.Database.Trouble is null ? 0 : 1)]);
         // Without a data folder (tests, the demo) nothing is read or written.
         if (snapshot.Storage.DataFolder.Length > 0)
         {
             _state = LoadState(Path.Combine(snapshot.Storage.DataFolder, "state"));
             _keys = new KeyWatcher(snapshot.Storage, snapshot.Keys, time, Instruments.Logger);
             _keys.Changed += _ => Swap(null);
-            _meters.Restore(snapshot.Storage.DataFolder, Instruments);
+            // What a fleet has taken is known to its database.
+            if (Fleet is null) _meters.Restore(snapshot.Storage.DataFolder, Instruments);
             Ledger = new LedgerWriter(snapshot.Storage.DataFolder, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
         }
 
-        Readiness = new Readiness(_configuration, Drain, States);
-        Status = new AdminStatus(_configuration, Readiness, Drain, Router, States, Ledger, time);
+        if (Fleet is not null) Members = new FleetView(Fleet.Database, FleetMember.NewReplica(time), time);
+        Readiness = new Readiness(_configuration, Drain, States, Members);
+        if (Fleet is not null) _member = new FleetMember(Fleet.Database, Members!, Router.Pool, _meters, _configuration, Report, Instruments);
+        Status = new AdminStatus(_configuration, Readiness, Router, States, Ledger, Members, time);
         Doors = NewDoors();
     }
 
@@ -78,6 +84,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
 
     /// <summary>What the replicas of a fleet share; null on one machine.</summary>
     public FleetState? Fleet { get; }
+
+    /// <summary>Who else is there; null on one machine.</summary>
+    public FleetView? Members { get; }
 
     /// <summary>Where settled requests are written down; null without a data folder.</summary>
     public LedgerWriter? Ledger { get; }
@@ -102,16 +111,18 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         if (Fleet is null) return;
         Fleet.AccountsChanged += () => Swap(null);
         await Fleet.StartAsync(stop);
+        await _member!.OpenAsync();
         _keys?.LookNow();
         Swap(null);
     }
 
     /// <summary>Background work begins: the server is listening.</summary>
-    public void Start()
+    public void Start(Uri address)
     {
         _state?.Start();
         Ledger?.Start();
         _keys?.Start();
+        _member?.Start(address);
     }
 
     /// <summary>Takes over a new configuration; running requests finish on the one they began with.</summary>
@@ -150,6 +161,7 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _keys?.Dispose();
+        if (_member is not null) await _member.DisposeAsync();
         if (_state is not null) await _state.DisposeAsync();
         await Upstreams.Captures.DisposeAsync();
         if (Ledger is not null) await Ledger.DisposeAsync();
@@ -180,6 +192,15 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         };
     }
 
+    private ReplicaReport Report() => new()
+    {
+        Running = Drain.Active,
+        Draining = Drain.IsDraining,
+        Ready = Readiness.Obstacle() ?? "yes",
+        Configuration = Snapshot.Fingerprint,
+        Accounts = [.. Snapshot.Accounts.Select(a => a.Name)],
+    };
+
     private AdminEndpoints NewAdmin(AdminGuard guard)
     {
         AdminReports reports = new(
@@ -205,6 +226,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     private bool ReadPool(ReadOnlyMemory<byte> json)
     {
         if (!PoolRecordJson.TryRead(json.Span, out PoolRecord record)) return false;
+        // In a fleet the database knows these two better; an earlier run's are no news for the others.
+        if (Fleet is not null) record = record with { Breakers = [], Cooldowns = [] };
         Router.Pool.Import(record, Instruments.Time.GetUtcNow());
         return true;
     }

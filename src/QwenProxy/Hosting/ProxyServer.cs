@@ -80,7 +80,7 @@ internal sealed class ProxyServer : IAsyncDisposable
         }
 
         server.Address = AddressOf(app, snapshot);
-        runtime.Start();
+        runtime.Start(server.Address);
         return server;
     }
 

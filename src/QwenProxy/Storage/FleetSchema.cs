@@ -39,8 +39,21 @@ internal static class FleetSchema
         CREATE TABLE qwen_proxy.keys (name text PRIMARY KEY, number bigint GENERATED ALWAYS AS IDENTITY, body text NOT NULL);
         """;
 
+    /// <summary>Who is there, the limits that are divided among them, and what they tell each other about accounts.</summary>
+    private const string Members = """
+        CREATE TABLE qwen_proxy.replicas (id text PRIMARY KEY, name text NOT NULL, address text NOT NULL, version text NOT NULL, started timestamptz NOT NULL, seen timestamptz NOT NULL, report text NOT NULL);
+        CREATE TABLE qwen_proxy.limits (
+            key text PRIMARY KEY, is_budget boolean NOT NULL, used bigint NOT NULL DEFAULT 0, held bigint NOT NULL DEFAULT 0, lost bigint NOT NULL DEFAULT 0,
+            hungry text, hungry_until timestamptz, changed timestamptz NOT NULL DEFAULT now());
+        CREATE TABLE qwen_proxy.limit_parts (
+            key text NOT NULL, replica text NOT NULL, amount bigint NOT NULL, reported bigint NOT NULL, number bigint NOT NULL, is_lost boolean NOT NULL, PRIMARY KEY (key, replica));
+        CREATE INDEX limit_parts_replica ON qwen_proxy.limit_parts (replica);
+        CREATE TABLE qwen_proxy.account_states (key text PRIMARY KEY, body text NOT NULL, until timestamptz NOT NULL);
+        CREATE TABLE qwen_proxy.probes (account text NOT NULL, model text NOT NULL, replica text NOT NULL, until timestamptz NOT NULL, PRIMARY KEY (account, model));
+        """;
+
     /// <summary>Each part of the program has its tables in a text of its own; a step is those that arrived with one release.</summary>
-    public static IReadOnlyList<Migration> Migrations { get; } = [new Migration(1, Topics + Credentials + Keys)];
+    public static IReadOnlyList<Migration> Migrations { get; } = [new Migration(1, Topics + Credentials + Keys + Members)];
 
     /// <summary>
     /// Makes what is missing, whole or not at all; of several replicas that begin together one does it. Throws <see cref="NewerDatabaseException"/> when the

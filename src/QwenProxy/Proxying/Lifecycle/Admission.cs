@@ -52,6 +52,7 @@ internal sealed class Admission(DrainState drain, ClientMeters meters, TimeProvi
         ClientMeter meter = meters.Of(client.Name);
         DateTimeOffset now = time.GetLocalNow();
         ProxyError? refused = meter.TryEnter(client.Limits, estimate, now, out ClientAdmission? admission);
+        if (refused is not null) meters.NoteStarved();
         exchange.Admission = admission;
         if (client.Limits.Counts) exchange.Standing = meter.Look(client.Limits, now);
         return refused;

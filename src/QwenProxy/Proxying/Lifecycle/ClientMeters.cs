@@ -12,6 +12,27 @@ internal sealed partial class ClientMeters
 {
     private readonly ConcurrentDictionary<string, ClientMeter> _meters = new(StringComparer.Ordinal);
 
+    private volatile bool _isStarved;
+
+    /// <summary>A request was refused for a limit, of which another replica may hold a part that it has no use for.</summary>
+    public void NoteStarved() => _isStarved = true;
+
+    /// <summary>Whether that happened since the last call.</summary>
+    public bool TakeStarved()
+    {
+        bool was = _isStarved;
+        _isStarved = false;
+        return was;
+    }
+
+    /// <summary>Whether others can be asked for parts of limits.</summary>
+    public void Reach(bool isThere)
+    {
+        foreach (ClientMeter meter in _meters.Values) meter.Reach(isThere);
+    }
+
+    public bool Has(string client) => _meters.ContainsKey(client);
+
     public ClientMeter Of(string client) => _meters.GetOrAdd(client, static name => new ClientMeter(name));
 
     /// <summary>
