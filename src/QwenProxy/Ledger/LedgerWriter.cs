@@ -15,6 +15,9 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     private const int QueueLength = 8192;
     private const int MaxBatch = 512;
 
+    /// <summary>How long an entry waits for others: a transaction costs as much as fifty rows.</summary>
+    private static readonly TimeSpan s_gather = TimeSpan.FromMilliseconds(100);
+
     private static readonly TimeSpan s_pruneInterval = TimeSpan.FromHours(1);
 
     private readonly string _path;
@@ -23,8 +26,10 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly ProxyMetrics _metrics;
     private readonly Channel<LedgerEntry> _queue = Channel.CreateBounded<LedgerEntry>(new BoundedChannelOptions(QueueLength) { SingleReader = true });
+    private readonly TaskCompletionSource _closing = new();
     private readonly Lazy<Task> _writing;
     private SqliteConnection? _connection;
+    private LedgerInserts? _inserts;
     private DateTimeOffset _nextPrune;
     private long _lost;
     private bool _toldLost;
@@ -57,6 +62,7 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _queue.Writer.TryComplete();
+        _closing.TrySetResult();
         if (!_writing.IsValueCreated) return;
         try
         {
@@ -74,12 +80,13 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
         Write(batch);
         while (await _queue.Reader.WaitToReadAsync())
         {
+            await Task.WhenAny(_closing.Task, Task.Delay(s_gather, _time));
             while (batch.Count < MaxBatch && _queue.Reader.TryRead(out LedgerEntry? entry)) batch.Add(entry);
             Write(batch);
             batch.Clear();
         }
 
-        _connection?.Dispose();
+        Close();
     }
 
     private void Write(List<LedgerEntry> batch)
@@ -87,7 +94,8 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
         try
         {
             _connection ??= LedgerFile.OpenForWriting(_path);
-            if (batch.Count > 0) LedgerFile.Write(_connection, batch, _time.LocalTimeZone);
+            _inserts ??= new LedgerInserts(_connection);
+            _inserts.Write(batch, _time.LocalTimeZone);
             _toldLost = false;
         }
         catch (Exception failure) when (IsOfTheDisk(failure))
@@ -127,8 +135,14 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
         if (!_toldLost) LogLost(_logger, _path, Lost, failure.Message);
         _toldLost = true;
         // The next batch opens the file anew: somebody may have moved it away or made room.
+        Close();
+    }
+
+    private void Close()
+    {
+        _inserts?.Dispose();
         _connection?.Dispose();
-        _connection = null;
+        (_inserts, _connection) = (null, null);
     }
 
     private static bool IsOfTheDisk(Exception failure) => failure is SqliteException or IOException or UnauthorizedAccessException or NewerLedgerException;
