@@ -6,11 +6,14 @@ using System.Text;
 namespace QwenProxy.Observability;
 
 /// <summary>
-/// Sums up a meter and writes it in Prometheus' text format 0.0.4. Its exporter package is not to be had for this framework version, and the
+/// Sums up a meter, and the runtime's own, and writes them in Prometheus' text format 0.0.4. Its exporter package is not to be had for this framework version, and the
 /// format is small: a line per series, names with underscores, three characters to escape.
 /// </summary>
 internal sealed class PrometheusText : IDisposable
 {
+    /// <summary>The meter of the framework that tells of memory, collections and threads.</summary>
+    public const string RuntimeMeter = "System.Runtime";
+
     private readonly MeterListener _listener = new();
     private readonly ConcurrentDictionary<Instrument, Family> _families = new();
 
@@ -18,8 +21,10 @@ internal sealed class PrometheusText : IDisposable
     {
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (ReferenceEquals(instrument.Meter, meter)) listener.EnableMeasurementEvents(instrument, _families.GetOrAdd(instrument, static i => new Family(i)));
+            if (!ReferenceEquals(instrument.Meter, meter) && instrument.Meter.Name != RuntimeMeter) return;
+            listener.EnableMeasurementEvents(instrument, _families.GetOrAdd(instrument, static i => new Family(i)));
         };
+        _listener.SetMeasurementEventCallback<int>(static (_, value, tags, state) => ((Family)state!).Add(value, tags));
         _listener.SetMeasurementEventCallback<long>(static (_, value, tags, state) => ((Family)state!).Add(value, tags));
         _listener.SetMeasurementEventCallback<double>(static (_, value, tags, state) => ((Family)state!).Add(value, tags));
         _listener.Start();
@@ -47,7 +52,7 @@ internal sealed class PrometheusText : IDisposable
 
         public Family(Instrument instrument)
         {
-            bool counter = instrument is Counter<long> or Counter<double>;
+            bool counter = instrument is Counter<long> or Counter<double> or ObservableCounter<long> or ObservableCounter<double>;
             bool histogram = instrument is Histogram<long> or Histogram<double>;
             _byTags = _series.GetAlternateLookup<ReadOnlySpan<KeyValuePair<string, object?>>>();
             _observed = instrument.IsObservable;

@@ -173,6 +173,7 @@ internal sealed class Exchange : IDisposable
     {
         RequestStep step = new(kind, Time.GetElapsedTime(StartedAt, began), Time.GetElapsedTime(began), account, PrintableText.Of(model), error?.Status ?? 0, error is null ? said : ErrorSummary.Snake(error.Kind));
         lock (_steps) _steps.Add(step);
+        RequestTracing.AddStep(Span, step);
     }
 
     public void Dispose()

@@ -99,7 +99,7 @@ internal sealed class CostRig : IDisposable
     public async Task<(long Allocated, long WorkItems)> CountAsync()
     {
         string text = await _metrics.GetStringAsync("/metrics");
-        return (Of("qwen_proxy_process_allocated_bytes "), Of("qwen_proxy_process_work_items "));
+        return (Of("dotnet_gc_heap_total_allocated_bytes_total "), Of("dotnet_thread_pool_work_item_count_total "));
 
         long Of(string name) => long.Parse(text.Split('\n').Single(l => l.StartsWith(name, StringComparison.Ordinal))[name.Length..], CultureInfo.InvariantCulture);
     }

@@ -59,7 +59,7 @@ internal sealed class RequestDraft(JsonObjectDraft fields, WireDialect dialect, 
     /// may spell any word.
     /// </summary>
     public bool MessagesMayName(ReadOnlySpan<byte> word) =>
-        _messagesRead || (Fields.Find("messages"u8) is var messages && (messages.IndexOf(word) >= 0 || messages.IndexOf("\\u"u8) >= 0));
+        _messagesRead || (Fields.Find(History) is var messages && (messages.IndexOf(word) >= 0 || messages.IndexOf("\\u"u8) >= 0));
 
     public int Edits => Fields.Edits + (_messages?.Edits ?? 0);
 

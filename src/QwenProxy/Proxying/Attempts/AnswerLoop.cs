@@ -43,6 +43,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
                 _draft.Begin(upstream, exchange);
                 route.Began(upstream.Response);
                 (ProxyError? fault, TokenCounts? tokens) = await PumpAsync(upstream, _draft);
+                upstream.Attempt?.End(fault);
                 if (fault is null)
                 {
                     route.Succeeded(tokens);
@@ -99,6 +100,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         ProxyError? fault = await new StreamPump(exchange, upstream, frames, draft.Answer).RunAsync();
         repair.Learn();
         TokenCounts? tokens = TokenCounts.Read(exchange.Usage.Span);
+        upstream.Attempt?.Uses(tokens);
         _resume.EndStream(fault);
         return (fault, tokens);
     }

@@ -32,7 +32,7 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
     }
 
     /// <summary>Forgets everything held against an account.</summary>
-    public void Reset(string account) => Pool.Reset(account, time.GetUtcNow());
+    public void Reset(string account, bool keepIsolated = false) => Pool.Reset(account, time.GetUtcNow(), keepIsolated);
 
     public RouteTable Table => Volatile.Read(ref _table);
 
@@ -109,6 +109,9 @@ internal sealed class RouteSession(
         _narrow = narrow;
         _history = _history.ForResume(broken.Account.Name, broken.Ask.Model, fault);
     }
+
+    /// <summary>What is asked for is the rest of an answer that broke.</summary>
+    public bool IsResuming => _narrow is not null;
 
     /// <summary>This is not the model the client's name stands for, but one that stands in for it.</summary>
     public bool IsFallback(string model) => model != plan.Model;

@@ -36,6 +36,7 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         {
             route.Began(answer.Response);
             ProxyError? fault = await CopyAsync(exchange, answer);
+            answer.Attempt?.End(fault);
             if (fault is null) route.Succeeded();
             else route.Failed(fault);
             return fault;
@@ -149,16 +150,21 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         }
     }
 
-    private sealed class ForwardedAnswer(HttpResponseMessage response, CancellationTokenSource cancel) : IDisposable
+    private sealed class ForwardedAnswer(HttpResponseMessage response, CancellationTokenSource cancel) : IAttemptAnswer
     {
         public HttpResponseMessage Response => response;
 
         public CancellationTokenSource Cancel => cancel;
 
+        public bool IsStream => false;
+
+        public AttemptTelemetry? Attempt { get; set; }
+
         public void Dispose()
         {
             UpstreamTransport.Release(response);
             cancel.Dispose();
+            Attempt?.Dispose();
         }
     }
 }

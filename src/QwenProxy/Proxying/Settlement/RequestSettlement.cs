@@ -28,14 +28,13 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         Book(exchange);
         ImmutableArray<RepairCount> repairs = RepairCount.Of(exchange.Repairs);
         LedgerEntry entry = EntryOf(exchange, dialect, repairs);
-        string model = exchange.ServedModel ?? (exchange.Account is null ? "" : exchange.AskedModel);
-        instruments.Metrics.RequestEnded(dialect, model, entry.Status, entry.End, entry.Duration, entry.FirstByte);
+        SettledRequest settled = SettledOf(exchange, entry, repairs);
+        string provider = exchange.Snapshot.Accounts.FirstOrDefault(a => a.Name == entry.Account)?.Profile.Name ?? GenAi.OwnProvider;
+        instruments.Metrics.RequestEnded(settled, provider);
         instruments.Metrics.Repaired(exchange.Repairs);
-        if (entry.Tokens is { } tokens) instruments.Metrics.TokensUsed(model, tokens.Input, tokens.Output);
-        RequestTracing.EndRequest(exchange.Span, entry);
+        RequestTracing.EndRequest(exchange.Span, settled, provider);
         ledger?.Add(entry);
         LogRepairs(instruments.Logger, exchange);
-        SettledRequest settled = SettledOf(exchange, entry, repairs);
         book.End(exchange, settled);
         RequestLog.Request(instruments.Logger, settled);
         if (entry is { Tried: { } tried, End: not "complete" }) RequestLog.Tried(instruments.Logger, exchange.RequestId, tried);
