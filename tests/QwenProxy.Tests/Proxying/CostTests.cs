@@ -80,12 +80,15 @@ public sealed class CostTests : IDisposable
         {
             // What the first streams bring in, code and pools, is no stream's.
             await OpenAsync();
+            // The clients leave first: an upstream that breaks would be asked again.
+            foreach (Socket client in sockets.Where((_, i) => i % 2 == 0)) client.Dispose();
+            await rig.WaitUntilNothingRunsAsync();
             Close();
             long before = await LiveHeapAsync(rig);
             await OpenAsync();
             double each = (await LiveHeapAsync(rig) - before) / 1024.0 / streams;
             TestContext.Current.TestOutputHelper?.WriteLine($"{each:0.0} KiB");
-            Assert.InRange(each, 1, 50);
+            Assert.InRange(each, 1, 46);
         }
         finally
         {
