@@ -45,8 +45,8 @@ internal sealed class AdminEndpoints(
 
     private static async Task FromLedgerAsync(HttpContext http, Func<(Action<Utf8JsonWriter>? Write, ProxyError? Error)> read)
     {
-        // SQLite blocks while it reads, and this may be the thread that serves the sockets of all streams.
-        (Action<Utf8JsonWriter>? write, ProxyError? error) = await Task.Run(read, http.RequestAborted);
+        // A ledger blocks while it reads, a database's for seconds when it is slow: on a thread of its own it holds up neither sockets nor the pool.
+        (Action<Utf8JsonWriter>? write, ProxyError? error) = await Task.Factory.StartNew(read, http.RequestAborted, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         if (write is not null) await WriteAsync(http, write);
         else await WriteErrorAsync(http, error!);
     }

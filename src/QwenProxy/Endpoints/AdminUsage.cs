@@ -1,7 +1,5 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using Microsoft.Data.Sqlite;
-using QwenProxy.Configuration;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Ledger;
@@ -13,7 +11,7 @@ namespace QwenProxy.Endpoints;
 /// <c>GET /admin/usage?since=24h&amp;by=hour</c>: the sums of the <c>usage</c> command. A proxy that keeps no ledger sums up the recent requests it
 /// has in memory; <c>source</c> says which of the two it was.
 /// </summary>
-internal sealed class AdminUsage(CurrentConfiguration configuration, RequestBook requests, LedgerWriter? ledger, TimeProvider time)
+internal sealed class AdminUsage(RequestBook requests, ILedger? ledger, TimeProvider time)
 {
     private const string DefaultSince = "24h";
     private const string DefaultBy = "hour";
@@ -38,7 +36,7 @@ internal sealed class AdminUsage(CurrentConfiguration configuration, RequestBook
         {
             foreach (UsageSum sum in Sums(since, by)) table.Add(sum);
         }
-        catch (Exception damaged) when (damaged is SqliteException or NewerLedgerException)
+        catch (Exception damaged) when (Ledgers.IsFault(damaged))
         {
             return (null, OwnErrors.Internal() with { Message = $"The ledger cannot be read: {damaged.Message}" });
         }
@@ -49,6 +47,6 @@ internal sealed class AdminUsage(CurrentConfiguration configuration, RequestBook
     private IEnumerable<UsageSum> Sums(DateTimeOffset since, ImmutableArray<string> by)
     {
         if (ledger is null) return requests.Recent().Select(r => r.Entry).Where(e => e.Time >= since).Select(UsageSum.Of);
-        return LedgerQueries.Sums(Path.Combine(configuration.Snapshot.Storage.DataFolder, LedgerFile.Name), since, by, time.LocalTimeZone);
+        return ledger.Sums(since, by, time.LocalTimeZone);
     }
 }

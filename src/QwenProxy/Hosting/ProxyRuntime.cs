@@ -59,7 +59,10 @@ internal sealed class ProxyRuntime : IAsyncDisposable
             _keys = new KeyWatcher(snapshot.Storage, snapshot.Keys, time, Instruments.Logger);
             _keys.Changed += _ => Swap(null);
             _meters.Restore(snapshot.Storage.DataFolder, Instruments);
-            Ledger = new LedgerWriter(snapshot.Storage.DataFolder, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
+            ILedgerOutput output = Fleet is null
+                ? new FileLedgerOutput(Path.Combine(snapshot.Storage.DataFolder, LedgerFile.Name), time)
+                : new DatabaseLedgerOutput(Fleet.Database, new LedgerSpill(snapshot.Storage.DataFolder), time, Instruments.Logger);
+            Ledger = new LedgerWriter(output, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
         }
 
         Readiness = new Readiness(_configuration, Drain, States);
@@ -166,8 +169,9 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     {
         RequestSettlement settlement = new(Requests, Ledger, Instruments);
         RequestLifecycle lifecycle = new(_configuration, new Admission(Drain, _meters, Instruments.Time), Instruments, Router, Upstreams, Habits, settlement);
-        AdminUsage usage = new(_configuration, Requests, Ledger, Instruments.Time);
-        AdminRequestList list = new(_configuration, Requests, Ledger, Instruments.Time);
+        ILedger? kept = Ledger is null ? null : Ledgers.Of(Snapshot.Storage, Fleet?.Database);
+        AdminUsage usage = new(Requests, kept, Instruments.Time);
+        AdminRequestList list = new(Requests, kept, Instruments.Time);
         AdminEndpoints admin = new(_configuration, Status, usage, Requests, list, new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits), Router);
         OpenAIChatClient chat = new();
         return new Doors
