@@ -34,6 +34,9 @@ internal sealed partial class DatabaseLedgerOutput(FleetDatabase database, Ledge
 
     public long Undelivered => spill.Count;
 
+    /// <summary>With the patience above less than the three seconds that a replica which is killed may lose.</summary>
+    public TimeSpan Gathers => TimeSpan.FromSeconds(0.5);
+
     /// <summary>What an earlier run left is delivered first.</summary>
     public async Task OpenAsync()
     {

@@ -12,6 +12,9 @@ internal interface ILedgerOutput : IAsyncDisposable
     /// <summary>Requests that are written down on this machine only and are still to be delivered.</summary>
     long Undelivered { get; }
 
+    /// <summary>How long a batch waits for more to come along: what a batch costs by itself is shared by its entries.</summary>
+    TimeSpan Gathers { get; }
+
     /// <summary>Begins before the first batch.</summary>
     Task OpenAsync();
 
@@ -30,6 +33,8 @@ internal sealed class FileLedgerOutput(string path, TimeProvider time) : ILedger
     public string Place => path;
 
     public long Undelivered => 0;
+
+    public TimeSpan Gathers => TimeSpan.Zero;
 
     public Task OpenAsync() => OnFile(static _ => { });
 

@@ -24,6 +24,7 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     private readonly ProxyMetrics _metrics;
     private readonly Channel<LedgerEntry> _queue = Channel.CreateBounded<LedgerEntry>(new BoundedChannelOptions(QueueLength) { SingleReader = true });
     private readonly Lazy<Task> _writing;
+    private readonly CancellationTokenSource _ending = new();
     private DateTimeOffset _nextPrune;
     private long _lost;
     private bool _toldLost;
@@ -65,10 +66,12 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _queue.Writer.TryComplete();
+        await _ending.CancelAsync();
         if (!_writing.IsValueCreated) return;
         try
         {
             await _writing.Value.WaitAsync(TimeSpan.FromSeconds(5), _time);
+            _ending.Dispose();
         }
         catch (TimeoutException)
         {
@@ -83,6 +86,7 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
         await PruneAsync();
         while (await _queue.Reader.WaitToReadAsync())
         {
+            if (_output.Gathers > TimeSpan.Zero && _queue.Reader.Count < MaxBatch) await Task.Delay(_output.Gathers, _time, _ending.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             while (batch.Count < MaxBatch && _queue.Reader.TryRead(out LedgerEntry? entry)) batch.Add(entry);
             if (await TryAsync(() => _output.WriteAsync(batch), batch.Count)) await PruneAsync();
             batch.Clear();
