@@ -20,11 +20,13 @@ internal sealed class Benchmark(BenchmarkOptions options)
             // Round 0 is not counted: code is compiled and connections are opened in it.
             Results? into = round == 0 ? null : _results;
             Say(round == 0 ? "warming up" : $"round {round} of {options.Rounds}");
-            foreach (LoadWork work in works) await ForAllAsync(round, work.Name, async c => await work.RunAsync(c, await field.OfAsync(c), options, into));
+            BenchmarkOptions now = round == 0 ? options.WarmingUp : options;
+            foreach (LoadWork work in works) await ForAllAsync(round, work.Name, async c => await work.RunAsync(c, await field.OfAsync(c), now, into), work.IsFor);
             if (options.Wants(LatencyWork.Name)) await MeasureDelayAsync(field, round, into);
-            if (round > 0 && options.Wants(FreshWork.StartName)) await ForAllAsync(round, FreshWork.StartName, c => FreshWork.RunAsync(c, field, options, _results));
+            if (round > 0 && round <= options.FreshRounds && options.Wants(FreshWork.StartName)) await ForAllAsync(round, FreshWork.StartName, c => FreshWork.RunAsync(c, field, options, _results));
         }
 
+        if (options.Wants(GatewayWork.Name)) await GatewayWork.RunAsync(field, await NpmGateways.InstallAsync(), options, _results);
         string report = new Report(_results, options).Write();
         System.Console.WriteLine(report);
         if (options.WriteTo is { } file) Report.PutInto(file, report);
@@ -38,11 +40,11 @@ internal sealed class Benchmark(BenchmarkOptions options)
     }
 
     /// <summary>In another order each round: being first after a pause is neither luck nor bad luck.</summary>
-    private static async Task ForAllAsync(int round, string work, Func<Contestant, Task> run)
+    private static async Task ForAllAsync(int round, string work, Func<Contestant, Task> run, Func<Contestant, bool>? takesPart = null)
     {
         Say($"  {work}");
-        IReadOnlyList<Contestant> all = ContestantList.All;
-        for (int i = 0; i < all.Count; i++) await run(all[(i + round) % all.Count]);
+        Contestant[] all = [.. ContestantList.All.Where(c => takesPart?.Invoke(c) ?? true)];
+        for (int i = 0; i < all.Length; i++) await run(all[(i + round) % all.Length]);
     }
 
     private static void Say(string what) => System.Console.Error.WriteLine(what);

@@ -23,6 +23,7 @@ internal sealed class Report(Results results, BenchmarkOptions options)
         WriteRates();
         WriteDelays();
         WriteFresh();
+        WriteGateways();
         return _text.ToString();
     }
 
@@ -37,7 +38,7 @@ internal sealed class Report(Results results, BenchmarkOptions options)
 
     private void WriteCpu()
     {
-        string[] works = [.. results.WorksWith(LoadWork.CpuMeasure)];
+        string[] works = [.. OfAll(LoadWork.CpuMeasure)];
         if (works.Length == 0) return;
         Header("CPU time, as a multiple of nginx in the same round", ["work", "nginx, µs", .. _names.Skip(1), "qwen-proxy / raw copy"]);
         foreach (string work in works)
@@ -55,7 +56,7 @@ internal sealed class Report(Results results, BenchmarkOptions options)
     {
         LoadWork[] works = [.. LoadWork.All.Where(w => w.Beside is not null && results.RatioOfWorks(w.Name, w.Beside, LoadWork.CpuMeasure, ContestantList.Proxy) is not null)];
         if (works.Length == 0) return;
-        Header("CPU time of a native event, as a multiple of a chat event of the same contestant in the same round", ["work", .. _names]);
+        Header("CPU time of an event of another wire API, as a multiple of a chat event of the same contestant in the same round (256 connections at full speed)", ["work", .. _names]);
         foreach (LoadWork work in works)
         {
             Row([work.Name, .. _names.Select(name => Number(results.RatioOfWorks(work.Name, work.Beside!, LoadWork.CpuMeasure, name), "0.00"))]);
@@ -64,7 +65,7 @@ internal sealed class Report(Results results, BenchmarkOptions options)
 
     private void WriteRates()
     {
-        string[] works = [.. results.WorksWith(LoadWork.RateMeasure).Where(w => !w.Contains("paced", StringComparison.Ordinal))];
+        string[] works = [.. OfAll(LoadWork.RateMeasure).Where(w => !w.Contains("paced", StringComparison.Ordinal))];
         if (works.Length == 0) return;
         Header("Requests or events a second, all processes on the same cores", ["work", .. _names]);
         foreach (string work in works) Row([work, .. _names.Select(name => Number(results.Median(work, LoadWork.RateMeasure, name)))]);
@@ -88,6 +89,22 @@ internal sealed class Report(Results results, BenchmarkOptions options)
         foreach (string measure in (string[])[FreshWork.FirstMeasure, FreshWork.IdleMeasure, FreshWork.SlowMeasure, FreshWork.SlowCpuMeasure, FreshWork.FailuresMeasure])
         {
             Row([measure, .. _names.Select(name => Number(results.Median(FreshWork.StartName, measure, name), "0"))]);
+        }
+    }
+
+    /// <summary>The works that all contestants do in chat.</summary>
+    private IEnumerable<string> OfAll(string measure) => LoadWork.All.Where(w => w.Beside is null).Select(w => w.Name).Where(results.WorksWith(measure).Contains);
+
+    private void WriteGateways()
+    {
+        string[] works = [.. GatewayWork.Chat.Concat(GatewayWork.Messages).Select(w => w.Name)];
+        string[] theirs = [.. works.SelectMany(w => results.ContestantsOf(w, LoadWork.CpuMeasure)).Where(c => c != ContestantList.Proxy).Distinct()];
+        if (theirs.Length == 0) return;
+        Header("CPU time of gateways from npm, µs per request or event, and how many times the proxy's it is", ["work", "qwen-proxy", .. theirs]);
+        foreach (string work in works.Where(w => results.Median(w, LoadWork.CpuMeasure, ContestantList.Proxy) is not null))
+        {
+            Row([work["gateways: ".Length..], Number(results.Median(work, LoadWork.CpuMeasure, ContestantList.Proxy)), .. theirs.Select(name =>
+                results.Median(work, LoadWork.CpuMeasure, name) is { } own ? $"{Number(own)} ({Ratio(work, LoadWork.CpuMeasure, name, ContestantList.Proxy)} ×)" : "–")]);
         }
     }
 

@@ -50,6 +50,15 @@ public sealed class SseFrameReader(int maxFrameBytes, int initialCapacity = 4096
 
     public void Advance(int count) => _buffer.Advance(count);
 
+    /// <summary>Gives the buffer back while nothing is in it, for a wait that may be long. False when a part of a frame is. Frames returned before are no longer valid.</summary>
+    public bool TryRest()
+    {
+        if (PendingBytes > 0 || _lineFeedMayFollow || _atStreamStart) return false;
+        _buffer.Dispose();
+        _frameStart = _lineStart = _scanned = 0;
+        return true;
+    }
+
     public bool TryRead(out SseFrame frame)
     {
         ReadOnlySpan<byte> bytes = _buffer.Span;

@@ -3,6 +3,7 @@ using QwenProxy.Console;
 using QwenProxy.Console.Installed;
 using QwenProxy.Console.Setup;
 using QwenProxy.Hosting;
+using QwenProxy.Observability;
 
 ProxyServer.PrepareProcess();
 using StopSignals stop = new();

@@ -16,12 +16,13 @@ public sealed partial class LayerTests
     /// <summary>The program's layers, the highest first; each may use what is named, and nothing above it. The empty name is the program's own folder.</summary>
     private static readonly Dictionary<string, string[]> FolderMayUse = new()
     {
-        [""] = ["Console", "Configuration", "Hosting"],
-        ["Console"] = ["Hosting", "Checks", "Catalogue", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
+        [""] = ["Console", "Hosting", "Observability", "Configuration"],
+        ["Console"] = ["Hosting", "Checks", "Clients", "Catalogue", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
         ["Hosting"] = ["Endpoints", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
         ["Checks"] = ["Catalogue", "Upstreams", "Credentials", "Configuration"],
-        ["Endpoints"] = ["Dashboard", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
+        ["Endpoints"] = ["Dashboard", "Clients", "Proxying", "Catalogue", "Upstreams", "Ledger", "Observability", "Credentials", "Configuration", "Storage"],
         ["Dashboard"] = [],
+        ["Clients"] = ["Credentials", "Configuration", "Storage"],
         ["Proxying"] = ["Upstreams", "Ledger", "Observability", "Credentials", "Configuration"],
         ["Catalogue"] = ["Upstreams", "Observability", "Configuration"],
         ["Upstreams"] = ["Observability", "Credentials", "Configuration"],

@@ -50,6 +50,30 @@ public sealed class SseFrameReaderTests
     }
 
     [Fact]
+    public void Rest_GivesTheBufferBackOnlyBetweenFrames()
+    {
+        using SseFrameReader reader = new(1024);
+        Assert.False(reader.TryRest());
+        Fill("data: 1\n\ndata: 2");
+        Assert.True(reader.TryRead(out SseFrame one));
+        Assert.Equal("data: 1\n\n", Encoding.UTF8.GetString(one.Raw.Span));
+        Assert.False(reader.TryRest());
+        Fill("\n\n");
+        Assert.True(reader.TryRead(out _));
+        Assert.False(reader.TryRead(out _));
+        Assert.True(reader.TryRest());
+        Fill("data: 3\n\n");
+        Assert.True(reader.TryRead(out SseFrame three));
+        Assert.Equal("3", Encoding.UTF8.GetString(three.Data.Span));
+
+        void Fill(string text)
+        {
+            int length = Encoding.UTF8.GetBytes(text, reader.GetMemory().Span);
+            reader.Advance(length);
+        }
+    }
+
+    [Fact]
     public void DashScopeFrame_ShowsNameIdAndStatus()
     {
         SeenFrame frame = Assert.Single(Read([Encoding.UTF8.GetBytes("id:7\nevent:error\n:HTTP_STATUS/429\ndata:{}\n\n")]));

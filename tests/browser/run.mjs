@@ -6,12 +6,13 @@
 // Each attack is first made on a server without a guard, which shows that the page does what it says, and then on the built proxy. Needs Chromium
 // (Debian: apt-get install chromium; or CHROMIUM=/path); without it every check is skipped, and said so. Exit code 1 means that a check failed.
 import { createServer } from 'node:http';
-import { accessSync, constants, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { findBrowser } from './lib/chromium.mjs';
 import { freePorts, run, scrubbed, serve } from '../clients/lib/run-process.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -193,20 +194,4 @@ async function listen(server) {
   await once(server, 'listening');
   closing.push(() => new Promise((closed) => { server.close(closed); server.closeAllConnections(); }));
   return Object.assign(server, { port: server.address().port });
-}
-
-function findBrowser() {
-  const names = process.env.CHROMIUM ? [process.env.CHROMIUM] : ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chromium-headless-shell'];
-  for (const name of names) {
-    for (const folder of name.includes('/') ? [''] : process.env.PATH.split(delimiter)) {
-      const path = join(folder, name);
-      try {
-        accessSync(path, constants.X_OK);
-        return path;
-      } catch {
-        // Not there.
-      }
-    }
-  }
-  return null;
 }

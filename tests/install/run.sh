@@ -74,6 +74,43 @@ install_script() {
   grep -q mine "$HOME/.local/bin/qwen-proxy"
 }
 
+# Machines that this one is not: what they say of themselves leads to their archive, and every archive but that for Windows has such a machine.
+install_script_elsewhere() {
+  local platform platforms wanted system machine libc
+  mkdir archives machine
+  # shellcheck disable=SC2016 # for the script that is written
+  printf '#!/bin/sh\ncase "$1" in -s) echo "$SYSTEM" ;; -m) echo "$MACHINE" ;; esac\n' > machine/uname
+  # shellcheck disable=SC2016
+  printf '#!/bin/sh\necho "$LIBC"\n' > machine/ldd
+  chmod 755 machine/*
+  read -ra platforms <<< "$(sed -nE 's/^all=\((.*)\)$/\1/p' "$root/build/release.sh")"
+  for platform in "${platforms[@]}"; do
+    mkdir -p "tree/qwen-proxy-1.0.0-$platform"
+    printf '#!/bin/sh\necho "qwen-proxy 1.0.0 (%s)"\n' "$platform" > "tree/qwen-proxy-1.0.0-$platform/qwen-proxy"
+    chmod 755 "tree/qwen-proxy-1.0.0-$platform/qwen-proxy"
+    tar -C tree -czf "archives/qwen-proxy-1.0.0-$platform.tar.gz" "qwen-proxy-1.0.0-$platform"
+  done
+  (cd archives && sha256sum ./*.tar.gz | sed 's# \./# #' > SHA256SUMS)
+  while IFS='|' read -r system machine libc wanted; do
+    SYSTEM="$system" MACHINE="$machine" LIBC="$libc" PATH="$PWD/machine:$PATH" sh "$release/install.sh" --from archives --prefix "$PWD/at/$wanted" > said
+    grep -F "(${wanted%-again})" said
+    rm -r "tree/qwen-proxy-1.0.0-${wanted%-again}" 2> /dev/null || [ "$wanted" != "${wanted%-again}" ]
+  done <<END
+Linux|x86_64|ldd (GNU libc) 2.36|linux-x64
+Linux|amd64|ldd (GNU libc) 2.36|linux-x64-again
+Linux|aarch64|ldd (GNU libc) 2.36|linux-arm64
+Linux|x86_64|musl libc (x86_64)|linux-musl-x64
+Darwin|arm64||osx-arm64
+Darwin|x86_64||osx-x64
+END
+  [ "$(ls tree)" = qwen-proxy-1.0.0-win-x64 ]
+  # Where there is none, it says what else there is.
+  if SYSTEM=MINGW64_NT-10.0 MACHINE=x86_64 LIBC="" PATH="$PWD/machine:$PATH" sh "$release/install.sh" --from archives 2> refused; then return 1; fi
+  grep -q '\.zip of the release' refused
+  if SYSTEM=Linux MACHINE=riscv64 LIBC="" PATH="$PWD/machine:$PATH" sh "$release/install.sh" --from archives 2> refused; then return 1; fi
+  grep -q 'dotnet tool install' refused
+}
+
 dotnet_tool() {
   export DOTNET_CLI_HOME="$HOME" DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
   mkdir source && cp "$release"/QwenProxy."$version".nupkg source/
@@ -155,6 +192,7 @@ archive_bytes() {
 
 run "archive and sums" archive_bytes
 run "install.sh" install_script
+run "install.sh on other machines" install_script_elsewhere
 run "dotnet tool install" dotnet_tool
 run "npm install" npm_packages
 run "Debian package" debian_package

@@ -55,17 +55,17 @@ const json = async (line, code) => JSON.parse((await command(line, code)).output
 const post = (path, body, headers = {}) => fetch(proxy + path, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) });
 const messages = [{ role: 'user', content: 'Hello' }];
 
-const collected = [];
+/** What came to each path of the collector: protobuf, in which names and texts stand as they are. */
+const collected = { '/v1/traces': '', '/v1/metrics': '' };
 const collector = createServer((request, response) => {
-  collected.push(request.url);
-  request.resume().on('end', () => response.end());
+  request.setEncoding('latin1').on('data', (text) => (collected[request.url] += text)).on('end', () => response.end());
 }).listen(collectorPort, '127.0.0.1');
 
 const servers = [];
 try {
   servers.push(await serve(binary, ['simulate', '--port', String(upstreamPort)], `${upstream}/models`, { env, cwd: home }));
   tried.add('simulate');
-  const telemetry = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collectorPort}`, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf', OTEL_METRIC_EXPORT_INTERVAL: '500', OTEL_BSP_SCHEDULE_DELAY: '200' };
+  const telemetry = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collectorPort}`, OTEL_EXPORTER_OTLP_PROTOCOL: 'http/protobuf', OTEL_METRIC_EXPORT_INTERVAL: '500', OTEL_BSP_SCHEDULE_DELAY: '200', OTEL_RESOURCE_ATTRIBUTES: 'service.name=smoke-of-the-binary' };
   const server = await serve(binary, ['serve'], `${proxy}/healthz`, { env: { ...env, ...telemetry }, cwd: home });
   servers.push(server);
   tried.add('serve');
@@ -73,8 +73,19 @@ try {
   await commands();
   await setups();
   await check('telemetry: traces and metrics reach a collector', async () => {
-    for (let i = 0; i < 100 && !(collected.includes('/v1/traces') && collected.includes('/v1/metrics')); i++) await new Promise((later) => setTimeout(later, 100));
-    assert.ok(collected.includes('/v1/traces') && collected.includes('/v1/metrics'), `only ${[...new Set(collected)]}`);
+    const wanted = {
+      '/v1/traces': ['chat m', 'gen_ai.response.finish_reasons', 'gen_ai.usage.cache_read.input_tokens', 'service.instance.id', 'smoke-of-the-binary'],
+      '/v1/metrics': ['gen_ai.client.operation.duration', 'gen_ai.server.time_to_first_token', 'qwen_proxy.client.tokens', 'dotnet.process.cpu.time', 'service.version', 'smoke-of-the-binary'],
+    };
+    const missing = () => Object.entries(wanted).flatMap(([path, words]) => words.filter((word) => !collected[path].includes(word)));
+    for (let i = 0; i < 100 && missing().length > 0; i++) await new Promise((later) => setTimeout(later, 100));
+    assert.deepEqual(missing(), []);
+  });
+  await check('metrics: the numbers of the proxy and of the runtime', async () => {
+    const text = await (await fetch(proxy + '/metrics')).text();
+    assert.match(text, /^qwen_proxy_build_info\{version="[^"]+",commit="[0-9a-f]*",runtime="[^"]+",form="[a-z-]+"\} 1$/m);
+    assert.match(text, /^dotnet_process_memory_working_set_bytes [1-9]\d+$/m);
+    assert.match(text, /^gen_ai_client_token_usage_count\{.*gen_ai_response_model="[^"]+".*\} [1-9]/m);
   });
   await check('keys: the first one that is added makes a key needed', async () => {
     const added = await command('keys add alice --rpm 5 --json');

@@ -13,6 +13,9 @@ internal static class ContestantList
     public const string Proxy = "qwen-proxy";
     public const string Jit = "qwen-proxy, JIT";
 
+    /// <summary>The proxy's account that is asked in chat only, so that other dialects are translated.</summary>
+    public const string ChatOnlyAccount = "chat-only";
+
     /// <summary>The program as it is released; set before anybody starts.</summary>
     public static string ProxyBinary { get; set; } = "";
 
@@ -106,7 +109,8 @@ internal static class ContestantList
               "repair": { "loopGuard": "on" },
               "pool": { "maxIdleConnections": 512, "maxIdleConnectionsPerHost": 512 },
               "limits": { "concurrentRequests": 8000 },
-              "accounts": [ { "name": "sim", "baseUrl": "http://127.0.0.1:{{upstream}}/v1", "apiKey": "sk-benchmark", "profile": "generic", "native": true } ]
+              "accounts": [ { "name": "sim", "baseUrl": "http://127.0.0.1:{{upstream}}/v1", "apiKey": "sk-benchmark", "profile": "generic", "native": true, "models": ["sim-*"] },
+                { "name": "{{ChatOnlyAccount}}", "baseUrl": "http://127.0.0.1:{{upstream}}/v1", "apiKey": "sk-benchmark", "profile": "generic", "native": false } ]
             }
             """);
         Dictionary<string, string> environment = new() { ["HOME"] = folder, ["QWEN_HOME"] = folder };

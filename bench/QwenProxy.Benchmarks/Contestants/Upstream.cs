@@ -13,7 +13,7 @@ namespace QwenProxy.Benchmarks.Contestants;
 /// </summary>
 internal static class Upstream
 {
-    public const int StampedEvents = 100;
+    public const int StampedEvents = 50;
     public const string StampStart = "\"content\":\"T";
     private const int StampDigits = 20;
     private static readonly TimeSpan Gap = TimeSpan.FromMilliseconds(20);

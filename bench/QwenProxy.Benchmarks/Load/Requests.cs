@@ -6,10 +6,11 @@ namespace QwenProxy.Benchmarks.Load;
 internal static class Requests
 {
     /// <param name="api">What it is written in.</param>
-    /// <param name="scenario">The model's name chooses it: what comes after <c>sim-</c>.</param>
+    /// <param name="model">Its name chooses the scenario: what comes after <c>sim-</c>.</param>
     /// <param name="stream">Asks for a stream.</param>
     /// <param name="bodyBytes">The body is filled up to about this size with a conversation.</param>
-    public static byte[] Of(Api api, string scenario, bool stream, int bodyBytes)
+    /// <param name="headers">More lines for the head, with their ends.</param>
+    public static byte[] Of(Api api, string model, bool stream, int bodyBytes, string headers = "")
     {
         const string system = "You are a careful assistant.";
         (string path, string settings, string history) = api switch
@@ -20,7 +21,7 @@ internal static class Requests
         };
         if (!stream && api == Api.Chat) settings = "\"user\":\"benchmark\"";
         StringBuilder body = new();
-        body.Append($"{{\"model\":\"sim-{scenario}\",\"stream\":{(stream ? "true" : "false")},{settings},\"temperature\":0.7,\"{history}\":[");
+        body.Append($"{{\"model\":\"{model}\",\"stream\":{(stream ? "true" : "false")},{settings},\"temperature\":0.7,\"{history}\":[");
         if (api == Api.Chat) body.Append($"{{\"role\":\"system\",\"content\":\"{system}\"}},");
         for (int turn = 0; body.Length < bodyBytes - 400; turn++)
         {
@@ -32,7 +33,7 @@ internal static class Requests
         string text = body.ToString();
         return Encoding.ASCII.GetBytes(
             $"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\nUser-Agent: benchmark/1.0\r\nAuthorization: Bearer sk-client\r\n"
-            + $"Content-Type: application/json\r\nContent-Length: {text.Length}\r\n\r\n{text}");
+            + $"{headers}Content-Type: application/json\r\nContent-Length: {text.Length}\r\n\r\n{text}");
     }
 
     /// <summary>Prose with what a program's text has in JSON: line ends and quotes that are escaped.</summary>

@@ -23,7 +23,7 @@ internal static class FreshWork
         using Child child = field.Launch(contestant);
         await child.WaitUntilListeningAsync();
         Tally one = new();
-        byte[] small = Requests.Of(Api.Chat, "events?count=1", true, 1024);
+        byte[] small = Requests.Of(Api.Chat, "sim-events?count=1", true, 1024);
         await new LoadConnection(child.Port, small, one).RunAsync(1, CancellationToken.None);
         if (one.Requests != 1) throw new InvalidOperationException($"{contestant.Name} did not answer its first request.");
         results.Add(StartName, FirstMeasure, contestant.Name, Stopwatch.GetElapsedTime(began).TotalMilliseconds);
@@ -32,7 +32,7 @@ internal static class FreshWork
 
         Tally tally = new();
         using CancellationTokenSource stop = new();
-        byte[] slow = Requests.Of(Api.Chat, $"events?count=1000&gap={SlowGapMilliseconds}", true, 1024);
+        byte[] slow = Requests.Of(Api.Chat, $"sim-events?count=1000&gap={SlowGapMilliseconds}", true, 1024);
         List<Task> streams = [];
         for (int i = 0; i < options.SlowStreams; i++)
         {

@@ -21,7 +21,7 @@ internal sealed class LatencyWork
     public static async Task RunAsync(string contestant, int port, BenchmarkOptions options, Results? results)
     {
         List<double> first = [], later = [];
-        byte[] request = Requests.Of(Api.Chat, "unused", true, 1024);
+        byte[] request = Requests.Of(Api.Chat, "sim-unused", true, 1024);
         int requests = Math.Max(1, (int)(options.Measure.TotalMilliseconds / (Upstream.StampedEvents * 20))) + 1;
         Tally tally = new();
         Task[] connections = [.. Enumerable.Range(0, Streams).Select(i => RunStreamsAsync(port, request, tally, i, requests, first, later))];

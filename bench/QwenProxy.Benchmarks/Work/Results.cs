@@ -13,6 +13,8 @@ internal sealed class Results
 
     public IEnumerable<string> WorksWith(string measure) => _values.Keys.Where(k => k.Measure == measure).Select(k => k.Work).Distinct();
 
+    public IEnumerable<string> ContestantsOf(string work, string measure) => _values.Keys.Where(k => k.Work == work && k.Measure == measure).Select(k => k.Contestant);
+
     /// <summary>The median over the rounds; null when it was not measured.</summary>
     public double? Median(string work, string measure, string contestant) =>
         _values.TryGetValue((work, measure, contestant), out List<double>? list) ? Middle(list) : null;

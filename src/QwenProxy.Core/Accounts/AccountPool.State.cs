@@ -7,18 +7,21 @@ namespace QwenProxy.Core.Accounts;
 /// <summary>What people and the configuration change, what is shown, and what survives a restart.</summary>
 public sealed partial class AccountPool
 {
-    /// <summary>Switches an account off until <see cref="Reset"/>.</summary>
-    public void Isolate(string account)
+    /// <summary>Switches an account off, or on again, which <see cref="Reset"/> does too.</summary>
+    public void Isolate(string account, bool isolated = true)
     {
-        lock (_gate) _isolated.Add(account);
+        lock (_gate) _ = isolated ? _isolated.Add(account) : _isolated.Remove(account);
     }
 
-    /// <summary>Forgets everything held against an account, by command: also a quota that is used up is counted anew.</summary>
-    public void Reset(string account, DateTimeOffset now)
+    /// <summary>
+    /// Forgets everything held against an account: by command, or because it was seen to serve, which leaves one that is switched off as it is. Also a quota
+    /// that is used up is counted anew.
+    /// </summary>
+    public void Reset(string account, DateTimeOffset now, bool keepIsolated = false)
     {
         lock (_gate)
         {
-            _isolated.Remove(account);
+            if (!keepIsolated) _isolated.Remove(account);
             _cooldowns.Clear(account);
             _slots.Forget(account);
             _quotas.Reset(account, now);

@@ -38,7 +38,7 @@ public sealed record AccountState(string Name, string Says)
         ArgumentNullException.ThrowIfNull(pool);
         if (signIn is { IsDead: true } dead) return new AccountState("dead", $"signed out: {dead.Why ?? "sign in again"}") { Why = dead.Why };
         if (pool.Breakers.Any(b => b.Account == account.Name && b is { State: BreakerState.Isolated, Model: "*" }))
-            return new AccountState("isolated", "switched off by command until it is reset");
+            return new AccountState("isolated", "switched off by command until it is resumed");
         Cooldown[] cooldowns = [.. pool.Cooldowns.Where(c => c.Account == account.Name && c.Until > now)];
         Cooldown? whole = cooldowns.Where(c => c.Model is null).OrderByDescending(c => c.Ends ?? c.Until).FirstOrDefault();
         if (whole is not null) return OfCooldown(whole, now, zone);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using QwenProxy.Core.Catalogue;
 
@@ -9,8 +10,13 @@ namespace QwenProxy.Core.Accounts;
 /// </summary>
 public sealed class RouteTable
 {
+    private const int MostResolved = 256;
+
     private readonly ImmutableArray<KeyValuePair<string, string>> _aliases;
     private readonly IReadOnlyDictionary<string, ImmutableArray<string>> _fallbacks;
+
+    /// <summary>Routes of names that were asked for. Clients make up any number of names, so there is an end to it.</summary>
+    private readonly ConcurrentDictionary<string, RoutePlan> _resolved = new(StringComparer.Ordinal);
 
     /// <param name="accounts">All accounts; the order breaks ties of priority.</param>
     /// <param name="aliases">Pattern → model, first match wins.</param>
@@ -31,6 +37,21 @@ public sealed class RouteTable
     /// <summary>The route of a model name as a client wrote it: an alias, <c>account/model</c>, or a plain name.</summary>
     public RoutePlan Resolve(string requested)
     {
+        if (_resolved.TryGetValue(requested, out RoutePlan? known)) return known;
+        RoutePlan plan = Find(requested);
+        if (_resolved.Count < MostResolved) _resolved.TryAdd(requested, plan);
+        return plan;
+    }
+
+    /// <summary>The accounts a model goes to: those that name it and those that take any; when nobody names it, those without a list.</summary>
+    public ImmutableArray<AccountSnapshot> AccountsFor(string model)
+    {
+        bool named = Accounts.Any(a => Names(a, model));
+        return [.. Accounts.Where(a => a.AcceptsAnyModel || (named ? Names(a, model) : a.Models.IsEmpty))];
+    }
+
+    private RoutePlan Find(string requested)
+    {
         string aliased = Alias(requested);
         (string? account, string model) = Split(aliased);
         ImmutableArray<ModelAccounts>.Builder models = ImmutableArray.CreateBuilder<ModelAccounts>();
@@ -42,13 +63,6 @@ public sealed class RouteTable
         }
 
         return new RoutePlan(requested, model, models.ToImmutable());
-    }
-
-    /// <summary>The accounts a model goes to: those that name it and those that take any; when nobody names it, those without a list.</summary>
-    public ImmutableArray<AccountSnapshot> AccountsFor(string model)
-    {
-        bool named = Accounts.Any(a => Names(a, model));
-        return [.. Accounts.Where(a => a.AcceptsAnyModel || (named ? Names(a, model) : a.Models.IsEmpty))];
     }
 
     private static bool Names(AccountSnapshot account, string model)

@@ -32,7 +32,7 @@ public sealed class SecretWords
             text = text.Replace(secret, Mark, StringComparison.OrdinalIgnoreCase);
             for (int length = Math.Min(secret.Length - 1, text.Length); length >= ShortestBeginning; length--)
             {
-                if (!text.EndsWith(secret[..length], StringComparison.OrdinalIgnoreCase)) continue;
+                if (!text.AsSpan().EndsWith(secret.AsSpan(0, length), StringComparison.OrdinalIgnoreCase)) continue;
                 text = text[..^length] + Mark;
                 break;
             }

@@ -26,9 +26,9 @@ public enum EventKind : byte
 /// One decoded upstream event: what it says, as parts, over the bytes it came in. It is borrowed: the next decode reuses it, and whoever
 /// wants to keep it copies it with <see cref="CopyFrom"/>. Parts may be edited; an event nobody edited is written as it came.
 /// </summary>
-public sealed class ChatEvent : IDisposable
+public sealed partial class ChatEvent : IDisposable
 {
-    private readonly List<EventPart> _parts = new(4);
+    private readonly List<EventPart> _parts = new(2);
     private readonly PooledBytes _edits = new(256);
     private readonly PooledBytes _scratch = new(256);
     private PooledBytes? _copy;
@@ -227,14 +227,6 @@ public sealed class ChatEvent : IDisposable
         _usage = default;
         HasNewUsage = EndsStream = false;
         IsEnvelope = Edited = true;
-    }
-
-    public void Dispose()
-    {
-        _edits.Dispose();
-        _scratch.Dispose();
-        _copy?.Dispose();
-        _shape?.Dispose();
     }
 
     /// <summary>Begins anew with a frame's bytes; what they say is the reader's to fill in.</summary>

@@ -15,7 +15,7 @@ internal sealed class EventQueue : IDisposable
 
     public ChatEvent Add(ChatEvent borrowed)
     {
-        ChatEvent copy = _spare.Count > 0 ? _spare.Pop() : new ChatEvent();
+        ChatEvent copy = _spare.Count > 0 ? _spare.Pop() : ChatEvent.Rent();
         copy.CopyFrom(borrowed);
         _events.Add(copy);
         Bytes += borrowed.Raw.Length;
@@ -39,5 +39,7 @@ internal sealed class EventQueue : IDisposable
     {
         foreach (ChatEvent held in _events) held.Dispose();
         foreach (ChatEvent spare in _spare) spare.Dispose();
+        _events.Clear();
+        _spare.Clear();
     }
 }

@@ -123,7 +123,7 @@ public sealed class FinishStage(RepairContext context) : RepairStage, IDisposabl
                 EventPart part = held.Parts[i];
                 if (part.Kind != PartKind.Finish || part.Removed || (Bit(part.Choice) & choices) == 0) continue;
                 _withdrawn[part.Choice] = held.Text(part).ToArray();
-                if (_envelope is null) (_envelope = new ChatEvent()).CopyFrom(held);
+                if (_envelope is null) (_envelope = ChatEvent.Rent()).CopyFrom(held);
                 held.Remove(i);
                 context.Report.Note(Name, "finish-not-last", RepairAction.Removed, $"{part.Choice}/finish", 0);
             }
@@ -147,7 +147,7 @@ public sealed class FinishStage(RepairContext context) : RepairStage, IDisposabl
     private void PassWords()
     {
         ChatEvent spoken = _held[0];
-        using ChatEvent words = new();
+        using ChatEvent words = ChatEvent.Rent();
         words.CopyFrom(spoken);
         spoken.BecomeEnvelope();
         for (int i = 0; i < words.Parts.Length; i++)

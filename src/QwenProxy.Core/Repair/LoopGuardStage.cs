@@ -89,7 +89,8 @@ internal sealed class LoopWatch(int choice, PartKind kind) : IDisposable
     private const int WindowBytes = 32 * 1024;
     private const int StepBytes = 2048;
 
-    private readonly PooledBytes _window = new(2 * StepBytes);
+    /// <summary>It grows with the text: a stream of few words must not hold kilobytes for as long as it waits.</summary>
+    private readonly PooledBytes _window = new(256);
     private int[] _matches = [];
     private int _sinceLook;
     private bool _reported;

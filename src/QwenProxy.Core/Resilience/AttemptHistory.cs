@@ -45,7 +45,12 @@ public sealed class AttemptHistory
 
     public int CountOn(string model)
     {
-        int count = _withdrawn.Count(m => m == model);
+        int count = 0;
+        foreach (string withdrawn in _withdrawn)
+        {
+            if (withdrawn == model) count++;
+        }
+
         foreach (FailedAttempt attempt in _failures)
         {
             if (attempt.Model == model) count++;
@@ -76,15 +81,28 @@ public sealed class AttemptHistory
     }
 
     /// <summary>For a resume: how often this one has failed the answer so far.</summary>
-    internal int FailuresBefore(Candidate candidate) => _before.Count(f => f.Account == candidate.Account && f.Model == candidate.Model);
+    internal int FailuresBefore(Candidate candidate)
+    {
+        int count = 0;
+        foreach (FailedAttempt attempt in _before)
+        {
+            if (attempt.Account == candidate.Account && attempt.Model == candidate.Model) count++;
+        }
+
+        return count;
+    }
 
     /// <summary>
     /// For a resume: its last failure would cost too much once more, while another could serve. One that fell silent has cost its full deadline already.
     /// </summary>
     internal bool Leaves(Candidate candidate)
     {
-        int last = _before.FindLastIndex(f => f.Account == candidate.Account && f.Model == candidate.Model);
-        return last >= 0 && !ErrorPolicy.For(_before[last].Error.Kind).Here;
+        for (int i = _before.Count - 1; i >= 0; i--)
+        {
+            if (_before[i].Account == candidate.Account && _before[i].Model == candidate.Model) return !ErrorPolicy.For(_before[i].Error.Kind).Here;
+        }
+
+        return false;
     }
 
     /// <summary>The account has said no for good, to this model or to everything.</summary>

@@ -123,8 +123,8 @@ public sealed class AttemptPolicy(AttemptLimits limits, Random random)
     }
 
     /// <summary>Ready ones first, of those the ones that have not failed this answer; otherwise the pool's order (priority, affinity, load).</summary>
-    private static IEnumerable<Candidate> Ordered(AttemptHistory history, ModelRoute route) =>
-        route.Candidates.OrderBy(c => c.State != CandidateState.Ready ? int.MaxValue : history.FailuresBefore(c));
+    private static IEnumerable<Candidate> Ordered(AttemptHistory history, ModelRoute route) => route.Candidates.Count == 1 ? route.Candidates
+        : route.Candidates.OrderBy(c => c.State != CandidateState.Ready ? int.MaxValue : history.FailuresBefore(c));
 
     /// <summary>On this route or a later one somebody could serve who was not asked yet.</summary>
     private bool UntriedFrom(AttemptHistory history, IReadOnlyList<ModelRoute> routes, int index)

@@ -14,7 +14,7 @@ public sealed class ReplayVerifier : RepairStage, IDisposable
     private readonly SortedDictionary<int, ChoiceReplay> _choices = [];
     private readonly UsageSum _usage;
     private readonly RepairReport? _report;
-    private readonly ChatEvent _carrier = new();
+    private readonly ChatEvent _carrier = ChatEvent.Rent();
     private bool _carrierFilled;
     private bool _noted;
 

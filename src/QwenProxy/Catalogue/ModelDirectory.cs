@@ -64,7 +64,8 @@ internal sealed partial class ModelDirectory(UpstreamTransport transport, Accoun
         };
     }
 
-    private async Task<IReadOnlyList<OfferedModel>> ListAsync(AccountSnapshot account, ProxySnapshot snapshot, CancellationToken cancellationToken)
+    /// <summary>Those of one account.</summary>
+    public async Task<IReadOnlyList<OfferedModel>> ListAsync(AccountSnapshot account, ProxySnapshot snapshot, CancellationToken cancellationToken)
     {
         IReadOnlyList<OfferedModel> asked = await AskAsync(account, snapshot, cancellationToken);
         if (account.Models.IsEmpty) return asked;

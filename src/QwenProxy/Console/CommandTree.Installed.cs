@@ -1,5 +1,6 @@
 using System.CommandLine;
 using QwenProxy.Console.Installed;
+using QwenProxy.Observability;
 
 namespace QwenProxy.Console;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using QwenProxy.Clients;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Clients;
 using QwenProxy.Ledger;
@@ -12,13 +13,13 @@ internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, Con
     public Task<int> ListAsync(KeyOptions options, CancellationToken stop) => OnLedgerAsync(options, (snapshot, ledger) =>
     {
         IReadOnlyDictionary<string, DateTimeOffset> seen = ledger.LastSeen();
-        Line[] lines = [.. LinesOf(snapshot)];
+        KnownClient[] lines = [.. KnownClient.All(snapshot, time.GetUtcNow())];
         if (options.Json) JsonPrinter.Print(terminal, json => WriteList(json, lines, seen));
         else
         {
             TablePrinter.Print(terminal, ["NAME", "KEY", "STATE", "EXPIRES", "MODELS", "LIMITS", "LAST SEEN"], [.. lines.Select(l => (string[])
             [
-                l.Name, l.Key, l.State, l.Limits.Expires is { } end ? ClientTexts.Clock(end, time) : "", string.Join(", ", l.Limits.Models), ClientTexts.Limits(l.Limits),
+                l.Name, l.Prefix.Length == 0 ? "" : l.Prefix + "…", l.State, l.Limits.Expires is { } end ? ClientTexts.Clock(end, time) : "", string.Join(", ", l.Limits.Models), ClientTexts.Limits(l.Limits),
                 seen.TryGetValue(l.Name, out DateTimeOffset last) ? ClientTexts.Clock(last, time) : "",
             ])]);
         }
@@ -28,7 +29,7 @@ internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, Con
 
     public Task<int> UsageAsync(KeyOptions options, CancellationToken stop) => OnLedgerAsync(options, (snapshot, ledger) =>
     {
-        if (LinesOf(snapshot).FirstOrDefault(l => l.Name == options.Name) is not { } line)
+        if (KnownClient.All(snapshot, time.GetUtcNow()).FirstOrDefault(l => l.Name == options.Name) is not { } line)
         {
             terminal.Error.WriteLine(ClientTexts.NoSuch(options.Name, snapshot));
             return ExitCodes.NotFound;
@@ -46,7 +47,7 @@ internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, Con
         return ExitCodes.Done;
     }, stop);
 
-    private void PrintUsage(Line line, ClientStanding standing)
+    private void PrintUsage(KnownClient line, ClientStanding standing)
     {
         string? left = standing.TokensLeft?.ToString(CultureInfo.InvariantCulture);
         string? dollarsLeft = line.Limits.UsdPerMonth is { } limit ? Dollars(Math.Max(0, limit - standing.Dollars)) : null;
@@ -72,25 +73,14 @@ internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, Con
         return await LedgerAccess.RunAsync(terminal, current.Storage, time, ledger => run(current, ledger));
     }
 
-    private IEnumerable<Line> LinesOf(ProxySnapshot snapshot)
-    {
-        DateTimeOffset now = time.GetUtcNow();
-        foreach (ClientSnapshot client in snapshot.Clients) yield return new Line(client.Name, "", client.Limits.Expires <= now ? "expired" : "in the configuration", client.Limits);
-        foreach (StoredKey key in snapshot.Keys.Keys)
-        {
-            string state = key.Revoked is not null ? "revoked" : key.IsValid(now) ? "valid" : "expired";
-            yield return new Line(key.Name, key.Hashes.IsEmpty ? "" : key.Hashes[0].Prefix + "…", state, key.Limits) { Created = key.Created };
-        }
-    }
-
-    private static void WriteList(Utf8JsonWriter json, IEnumerable<Line> lines, IReadOnlyDictionary<string, DateTimeOffset> seen)
+    private static void WriteList(Utf8JsonWriter json, IEnumerable<KnownClient> lines, IReadOnlyDictionary<string, DateTimeOffset> seen)
     {
         json.WriteStartObject();
         json.WriteStartArray("keys");
-        foreach (Line line in lines)
+        foreach (KnownClient line in lines)
         {
             json.WriteStartObject();
-            WriteLine(json, line, seen.TryGetValue(line.Name, out DateTimeOffset last) ? last : null);
+            line.WriteMembers(json, seen.TryGetValue(line.Name, out DateTimeOffset last) ? last : null);
             json.WriteEndObject();
         }
 
@@ -98,20 +88,10 @@ internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, Con
         json.WriteEndObject();
     }
 
-    private static void WriteLine(Utf8JsonWriter json, Line line, DateTimeOffset? seen)
-    {
-        json.WriteString("name", line.Name);
-        json.WriteString("state", line.State);
-        if (line.Key.Length > 0) json.WriteString("prefix", line.Key.TrimEnd('…'));
-        if (line.Created is { } created) json.WriteString("created", created);
-        KeyRingJson.WriteLimits(json, line.Limits);
-        if (seen is { } last) json.WriteString("lastSeen", last);
-    }
-
-    private static void WriteUsage(Utf8JsonWriter json, Line line, ClientStanding standing, DateTimeOffset? seen)
+    private static void WriteUsage(Utf8JsonWriter json, KnownClient line, ClientStanding standing, DateTimeOffset? seen)
     {
         json.WriteStartObject();
-        WriteLine(json, line, seen);
+        line.WriteMembers(json, seen);
         json.WriteNumber("tokensToday", standing.Tokens);
         if (standing.TokensLeft is { } left) json.WriteNumber("tokensLeft", left);
         json.WriteString("tokensReset", standing.TokensReset);
@@ -122,9 +102,4 @@ internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, Con
     }
 
     private static string Dollars(decimal dollars) => dollars.ToString("0.0000", CultureInfo.InvariantCulture);
-
-    private sealed record Line(string Name, string Key, string State, ClientLimits Limits)
-    {
-        public DateTimeOffset? Created { get; init; }
-    }
 }

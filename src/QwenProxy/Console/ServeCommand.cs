@@ -53,7 +53,7 @@ internal sealed partial class ServeCommand(Terminal terminal, Func<Configuration
             using ConfigurationWatcher watcher = new(sources, loaded, TimeProvider.System, logger);
             watcher.Changed += runtime.Apply;
             watcher.Refused += runtime.Refuse;
-            using IdleCollector collector = new(runtime.Drain, TimeProvider.System);
+            using QuietCollector collector = new(TimeProvider.System);
             signals.Reload = () =>
             {
                 reopenLogs();

@@ -67,6 +67,7 @@ internal sealed partial class TokenBroker
             outcome = new RefreshOutcome(RefreshOutcomeKind.Failed, "an internal fault, see the log");
         }
 
+        Refreshed?.Invoke(outcome.Kind);
         lock (_gate) Settle(held, failedToken, outcome);
     }
 

@@ -30,6 +30,9 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     private volatile Secret? _served;
     private string _fault = "its sign-in was not read yet";
 
+    /// <summary>Told what came of each refresh.</summary>
+    public Action<RefreshOutcomeKind>? Refreshed { get; init; }
+
     public TokenBroker(TokenBrokerOptions options, HttpMessageInvoker http, TimeProvider time, Random random, ILogger logger)
     {
         // The user named the OAuth server; a resource on the same host needs no further permission (https is still asked for).

@@ -1,98 +1,93 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using QwenProxy.Configuration;
 using QwenProxy.Core.Errors;
-using QwenProxy.Core.Dialects.OpenAIChat;
-using QwenProxy.Proxying.Attempts;
 using QwenProxy.Proxying.Settlement;
 
 namespace QwenProxy.Endpoints;
 
+/// <summary>What the admin API tells.</summary>
+internal sealed record AdminReports(AdminStatus Status, RequestBook Requests, AdminRequestList List, AdminUsage Usage, AdminModels Models, AdminEvents Events);
+
 /// <summary>
-/// The admin API, which the commands and the dashboard speak: <c>GET /admin/status</c>, <c>/admin/requests</c>, <c>/admin/models</c>,
-/// <c>/admin/usage</c>, <c>POST /admin/accounts/NAME/isolate</c> and <c>…/reset</c>. The caller has checked that the request comes from this
-/// machine or an admin key, and from no foreign page.
+/// The admin API, which the commands and the page speak. The caller has checked that the request comes from this machine or an admin key, and from no
+/// foreign page. The paths are in docs/dashboard.md.
 /// </summary>
-internal sealed class AdminEndpoints(
-    CurrentConfiguration configuration, AdminStatus status, AdminUsage usage, RequestBook requests, AdminRequestList list, AdminModels models, Router router)
+internal sealed class AdminEndpoints(AdminReports reports, AdminAccounts accounts, AdminKeys keys, AdminGuard guard)
 {
     private const string AccountsPath = "/admin/accounts/";
+    private const string KeysPath = "/admin/keys";
 
-    public Task RunAsync(HttpContext http, string path)
+    public async Task RunAsync(HttpContext http, string path)
     {
+        AdminAnswer? answer;
+        if (HttpMethods.IsGet(http.Request.Method) && path == "/admin/events")
+        {
+            ProxyError? refused = await reports.Events.RunAsync(http, () => guard.Refuse(http) is null);
+            answer = refused is null ? null : (AdminAnswer)refused;
+        }
+        else answer = await AnswerAsync(http, path);
+        if (answer is not null) await answer.WriteAsync(http);
+    }
+
+    private async Task<AdminAnswer> AnswerAsync(HttpContext http, string path)
+    {
+        IQueryCollection query = http.Request.Query;
+        CancellationToken stop = http.RequestAborted;
         if (HttpMethods.IsGet(http.Request.Method))
         {
             switch (path)
             {
-                case "/admin" or "/admin/status": return WriteAsync(http, status.Write);
-                case "/admin/requests" when http.Request.Query.Count > 0: return FromLedgerAsync(http, () => list.Read(http.Request.Query));
-                case "/admin/requests": return WriteAsync(http, json => AdminRequests.Write(json, requests.Running(), requests.Recent()));
-                case "/admin/models": return FromModelsAsync(http);
-                case "/admin/usage":
-                    string? since = http.Request.Query["since"];
-                    string? by = http.Request.Query["by"];
-                    return FromLedgerAsync(http, () => usage.Read(since, by));
+                case "/admin" or "/admin/status": return AdminAnswer.Json(reports.Status.Write);
+                case "/admin/requests" when query.Count == 0: return AdminAnswer.Json(json => AdminRequests.Write(json, reports.Requests.Running(), reports.Requests.Recent()));
+                case "/admin/models": return AdminAnswer.Json(await reports.Models.ReadAsync(stop));
+                case "/admin/requests": return await OnLedgerAsync(() => reports.List.Read(query), stop);
+                case "/admin/usage": return await OnLedgerAsync(() => reports.Usage.Usage(query), stop);
+                case "/admin/latency": return await OnLedgerAsync(() => reports.Usage.Latency(query), stop);
+                case KeysPath: return await OnLedgerAsync(keys.List, stop);
             }
         }
 
-        if (HttpMethods.IsPost(http.Request.Method) && path.StartsWith(AccountsPath, StringComparison.Ordinal)) return CommandAsync(http, path[AccountsPath.Length..]);
-        ProxyError nothing = OwnErrors.InvalidRequest(
-            $"There is nothing at {http.Request.Method} {path}. The admin API has GET /admin/status, /admin/requests, /admin/models and /admin/usage.");
-        return WriteErrorAsync(http, nothing with { Status = 404 });
+        if (HttpMethods.IsPost(http.Request.Method))
+        {
+            if (path.StartsWith(AccountsPath, StringComparison.Ordinal)) return await AccountAsync(http, path[AccountsPath.Length..]);
+            if (path == KeysPath || path.StartsWith(KeysPath + "/", StringComparison.Ordinal)) return await KeyAsync(http, path[KeysPath.Length..].TrimStart('/'));
+        }
+
+        return OwnErrors.InvalidRequest(
+            $"There is nothing at {http.Request.Method} {path}. The admin API has GET /admin/status, /admin/requests, /admin/models, /admin/usage, /admin/latency, /admin/keys and /admin/events.") with
+        { Status = 404 };
     }
 
-    private async Task FromModelsAsync(HttpContext http) => await WriteAsync(http, await models.ReadAsync(http.RequestAborted));
-
-    private static async Task FromLedgerAsync(HttpContext http, Func<(Action<Utf8JsonWriter>? Write, ProxyError? Error)> read)
+    private async Task<AdminAnswer> AccountAsync(HttpContext http, string rest)
     {
-        // A ledger blocks while it reads, a database's for seconds when it is slow: on a thread of its own it holds up neither sockets nor the pool.
-        (Action<Utf8JsonWriter>? write, ProxyError? error) = await Task.Factory.StartNew(read, http.RequestAborted, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        if (write is not null) await WriteAsync(http, write);
-        else await WriteErrorAsync(http, error!);
+        (string name, string command) = Split(rest);
+        return await accounts.RunAsync(http, name, command, guard.Who(http)) ?? AdminAnswer.Json(reports.Status.Write);
     }
 
-    private Task CommandAsync(HttpContext http, string rest)
+    private async Task<AdminAnswer> KeyAsync(HttpContext http, string rest)
+    {
+        (JsonElement? body, ProxyError? fault) = await AdminBody.ReadAsync(http, needed: rest.Length == 0);
+        if (fault is not null) return fault;
+        string who = guard.Who(http);
+        if (rest.Length == 0) return await keys.AddAsync(body!.Value, who, http.RequestAborted);
+        (string name, string command) = Split(rest);
+        return command switch
+        {
+            "rotate" => await keys.RotateAsync(name, body, who, http.RequestAborted),
+            "revoke" => await keys.RevokeAsync(name, who, http.RequestAborted),
+            _ => OwnErrors.InvalidRequest("A key can be sent the commands rotate and revoke.") with { Status = 404 },
+        };
+    }
+
+    /// <summary>
+    /// A ledger blocks while it reads, a database's for seconds when it is slow, and this may be the thread that serves the sockets of all streams. On a
+    /// thread of its own it holds up neither them nor the pool.
+    /// </summary>
+    private static Task<AdminAnswer> OnLedgerAsync(Func<AdminAnswer> read, CancellationToken stop) => Task.Factory.StartNew(read, stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    private static (string Name, string Command) Split(string rest)
     {
         int slash = rest.LastIndexOf('/');
-        string name = Uri.UnescapeDataString(slash > 0 ? rest[..slash] : rest);
-        string command = slash > 0 ? rest[(slash + 1)..] : "";
-        if (!configuration.Snapshot.Accounts.Any(a => a.Name == name))
-        {
-            return WriteErrorAsync(http, OwnErrors.InvalidRequest($"There is no account '{name}'. GET /admin/status lists them.") with { Status = 404 });
-        }
-
-        switch (command)
-        {
-            case "isolate":
-                router.Pool.Isolate(name);
-                break;
-            case "reset":
-                router.Reset(name);
-                break;
-            default:
-                return WriteErrorAsync(http, OwnErrors.InvalidRequest("An account can be sent the commands isolate and reset.") with { Status = 404 });
-        }
-
-        return WriteAsync(http, status.Write);
-    }
-
-    private static Task WriteErrorAsync(HttpContext http, ProxyError error) => WriteAsync(http, error.Status, OpenAIErrors.Write(error));
-
-    private static Task WriteAsync(HttpContext http, Action<Utf8JsonWriter> write) => WriteAsync(http, StatusCodes.Status200OK, Render(write));
-
-    private static byte[] Render(Action<Utf8JsonWriter> write)
-    {
-        using MemoryStream bytes = new();
-        using (Utf8JsonWriter json = new(bytes)) write(json);
-        return bytes.ToArray();
-    }
-
-    private static async Task WriteAsync(HttpContext http, int status, byte[] body)
-    {
-        http.Response.StatusCode = status;
-        http.Response.ContentType = "application/json";
-        http.Response.ContentLength = body.Length;
-        http.Response.Headers.CacheControl = "no-store";
-        await http.Response.Body.WriteAsync(body, http.RequestAborted);
+        return (Uri.UnescapeDataString(slash > 0 ? rest[..slash] : rest), slash > 0 ? rest[(slash + 1)..] : "");
     }
 }

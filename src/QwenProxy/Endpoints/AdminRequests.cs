@@ -22,7 +22,7 @@ internal static class AdminRequests
         json.WriteEndObject();
     }
 
-    private static void WriteRunning(Utf8JsonWriter json, RunningRequest one)
+    public static void WriteRunning(Utf8JsonWriter json, RunningRequest one)
     {
         json.WriteStartObject();
         json.WriteString("requestId", one.RequestId);

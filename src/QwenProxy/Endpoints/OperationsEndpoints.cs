@@ -11,7 +11,8 @@ using QwenProxy.Proxying.Lifecycle;
 namespace QwenProxy.Endpoints;
 
 /// <summary><c>/healthz</c>, <c>/readyz</c>, <c>/metrics</c>: no key needed for the first two; the way to the dashboard and the admin API; and the answer to paths that are nobody's.</summary>
-internal sealed class OperationsEndpoints(CurrentConfiguration configuration, Readiness readiness, ProxyMetrics metrics, AdminEndpoints admin, TimeProvider time)
+internal sealed class OperationsEndpoints(
+    CurrentConfiguration configuration, Readiness readiness, ProxyMetrics metrics, AdminEndpoints admin, AdminGuard guard, AdminSignIn signIn, TimeProvider time)
 {
     public Task RunAsync(HttpContext http, string path)
     {
@@ -23,7 +24,9 @@ internal sealed class OperationsEndpoints(CurrentConfiguration configuration, Re
             case "/metrics" when read: return MetricsAsync(http);
         }
 
-        if (path == "/" || path == "/admin" || path.StartsWith("/admin/", StringComparison.Ordinal)) return GuardedAsync(http, path);
+        if (read && DashboardFiles.At(path) is { } file) return PageAsync(http, file, path == "/");
+        if (path == AdminSignIn.Path) return signIn.RunAsync(http);
+        if (path == "/" || path == "/admin" || path.StartsWith("/admin/", StringComparison.Ordinal)) return AdminAsync(http, path);
         return NotFoundAsync(http, path);
     }
 
@@ -50,7 +53,7 @@ internal sealed class OperationsEndpoints(CurrentConfiguration configuration, Re
     {
         // Metrics name accounts and models: with client keys set, only their holders read them; a local scraper needs none.
         DateTimeOffset now = time.GetUtcNow();
-        if (AdminGuard.Refuse(http, configuration.Snapshot, now) is not null && !ClientKeys.TryIdentify(http.Request, configuration.Snapshot, now, out _))
+        if (guard.Refuse(http) is not null && !ClientKeys.TryIdentify(http.Request, configuration.Snapshot, now, out _))
         {
             return WriteErrorAsync(http, OwnErrors.InvalidApiKey());
         }
@@ -58,19 +61,23 @@ internal sealed class OperationsEndpoints(CurrentConfiguration configuration, Re
         return WriteAsync(http, 200, "text/plain; version=0.0.4; charset=utf-8", metrics.WritePrometheus());
     }
 
-    private Task GuardedAsync(HttpContext http, string path)
+    /// <summary>A browser cannot send a key with the address: the page, which holds nothing, comes with the refusal and asks for one, where there is one.</summary>
+    private Task PageAsync(HttpContext http, DashboardFile file, bool isFirst)
     {
-        bool page = path == "/" && (HttpMethods.IsGet(http.Request.Method) || HttpMethods.IsHead(http.Request.Method));
-        if (AdminGuard.Refuse(http, configuration.Snapshot, time.GetUtcNow()) is { } refusal)
-        {
-            // A browser cannot send a key with the address: the page, which holds nothing, comes with the refusal and asks for one.
-            if (page && refusal.Status == StatusCodes.Status401Unauthorized && configuration.Snapshot.Clients.Any(c => c.IsAdmin)) return DashboardPage.WriteAsync(http, refusal.Status);
-            ProxyError error = OwnErrors.InvalidRequest(refusal.Reason) with { Status = refusal.Status, Kind = FaultKind.ClientKeyInvalid };
-            return WriteErrorAsync(http, error);
-        }
-
-        return page ? DashboardPage.WriteAsync(http, StatusCodes.Status200OK) : admin.RunAsync(http, path);
+        if (guard.Refuse(http) is not { } refusal) return DashboardFiles.WriteAsync(http, file, StatusCodes.Status200OK);
+        bool mayAsk = refusal.Status is StatusCodes.Status401Unauthorized or StatusCodes.Status429TooManyRequests && configuration.Snapshot.Clients.Any(c => c.IsAdmin);
+        return mayAsk ? DashboardFiles.WriteAsync(http, file, isFirst ? refusal.Status : StatusCodes.Status200OK) : RefuseAsync(http, refusal);
     }
+
+    private Task AdminAsync(HttpContext http, string path)
+    {
+        if (guard.Refuse(http) is not { } refusal) return admin.RunAsync(http, path);
+        if (refusal.Status == StatusCodes.Status401Unauthorized && ClientKeys.ShowsOne(http.Request)) guard.NoteWrongKey(http);
+        return RefuseAsync(http, refusal);
+    }
+
+    private static Task RefuseAsync(HttpContext http, (int Status, string Reason) refusal) =>
+        WriteErrorAsync(http, OwnErrors.InvalidRequest(refusal.Reason) with { Status = refusal.Status, Kind = FaultKind.ClientKeyInvalid });
 
     private static Task NotFoundAsync(HttpContext http, string path)
     {

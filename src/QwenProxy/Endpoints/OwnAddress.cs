@@ -18,11 +18,13 @@ internal static class OwnAddress
         return IPAddress.TryParse(host, out _);
     }
 
+    /// <summary>A server before this one that speaks TLS says so. A page cannot: to send this header it would have to ask first, and is refused.</summary>
+    public static bool IsHttps(HttpRequest request) => request.Headers["X-Forwarded-Proto"] == "https";
+
     /// <summary>The page asks the very address it was opened by. Any other, also of this machine, is another site's.</summary>
     public static bool IsOwnOrigin(string origin, HttpRequest request)
     {
-        // A server before this one that speaks TLS says so. A page cannot: to send this header it would have to ask first, and is refused.
-        string scheme = request.Headers["X-Forwarded-Proto"] == "https" ? "https://" : "http://";
+        string scheme = IsHttps(request) ? "https://" : "http://";
         return origin.StartsWith(scheme, StringComparison.OrdinalIgnoreCase) && origin.AsSpan(scheme.Length).Equals(request.Host.Value, StringComparison.OrdinalIgnoreCase);
     }
 }

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Diagnostics.Metrics;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Catalogue;
 using QwenProxy.Configuration;
@@ -33,25 +32,18 @@ internal sealed class ProxyRuntime : IAsyncDisposable
 
     public ProxyRuntime(ProxySnapshot snapshot, ILoggerFactory loggers, TimeProvider time, Random random, UpstreamTransport? transport = null)
     {
-        _configuration = new CurrentConfiguration(snapshot);
+        _configuration = new CurrentConfiguration(snapshot, time.GetUtcNow());
         _written = snapshot;
         LoggerFactory = loggers;
         Instruments = new Instruments(time, loggers.CreateLogger("QwenProxy"), new ProxyMetrics(), new IdSource(random));
         Fleet = FleetState.Of(snapshot.Storage, time, random, Instruments.Logger);
-        AccountAuthorizer authorizer = new(time, random, Instruments.Logger, Fleet?.Credentials);
+        AccountAuthorizer authorizer = new(time, random, Instruments.Logger, Fleet?.Credentials) { Refreshed = Instruments.Metrics.Refreshed };
         authorizer.Apply(snapshot);
         Upstreams = new UpstreamAccess(authorizer, transport ?? new UpstreamTransport(), new CaptureStore(time, Instruments.Logger), new NativeEndpoints(time), new RefusedSwitches(), new OutputLimits());
         Models = new ModelDirectory(Upstreams.Transport, authorizer, time, loggers.CreateLogger<ModelDirectory>());
         Router = new Router(snapshot, time, random);
         States = new AccountStates(Router, authorizer, time);
-        Instruments.Metrics.Watch("qwen_proxy.breakers.open", "{breaker}", "Breakers that are not closed, by account.", CountOpenBreakers);
-        Instruments.Metrics.Watch("qwen_proxy.accounts.ready", "{account}", "1 for an account that is ready, 0 for one that is held back from all its models.",
-            () => States.All().Select(s => new Measurement<long>(s.Value.IsReady ? 1 : 0, new KeyValuePair<string, object?>("account", s.Key.Name))));
-        Instruments.Metrics.Watch("qwen_proxy.quota.used", "{unit}", "How much of a window of an account's plan is used, in what the plan counts.", () => QuotaNumbers(q => q.Used));
-        Instruments.Metrics.Watch("qwen_proxy.quota.limit", "{unit}", "How much of it may be used, where that is known.", () => QuotaNumbers(q => q.Limit));
-        Instruments.Metrics.Watch("qwen_proxy.quota.reset", "s", "Seconds until what is used becomes less: the window's end, or when the oldest use leaves one that slides.",
-            () => QuotaNumbers(q => (decimal?)(q.Resets - Instruments.Time.GetUtcNow())?.TotalSeconds));
-        Instruments.Metrics.Watch("qwen_proxy.configuration.refused", "{fault}", "Faults of the last edit of the configuration, which is not in force; 0 when it is.", () => [new Measurement<long>(_configuration.Refused.Length)]);
+        new Gauges(Instruments.Metrics, _configuration, Router, States, time).Watch();
         // Without a data folder (tests, the demo) nothing is read or written.
         if (snapshot.Storage.DataFolder.Length > 0)
         {
@@ -132,6 +124,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
         Upstreams.RefusedSwitches.Forget();
         Upstreams.OutputLimits.Forget();
         _configuration.Refused = [];
+        _configuration.LoadedAt = Instruments.Time.GetUtcNow();
+        Instruments.Metrics.ConfigurationReloaded(applied: true);
         Swap(snapshot);
     }
 
@@ -150,7 +144,11 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     }
 
     /// <summary>An edit of the configuration was refused; what is in force stays.</summary>
-    public void Refuse(ImmutableArray<string> faults) => _configuration.Refused = faults;
+    public void Refuse(ImmutableArray<string> faults)
+    {
+        _configuration.Refused = faults;
+        Instruments.Metrics.ConfigurationReloaded(applied: false);
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -169,10 +167,8 @@ internal sealed class ProxyRuntime : IAsyncDisposable
     {
         RequestSettlement settlement = new(Requests, Ledger, Instruments);
         RequestLifecycle lifecycle = new(_configuration, new Admission(Drain, _meters, Instruments.Time), Instruments, Router, Upstreams, Habits, settlement);
-        ILedger? kept = Ledger is null ? null : Ledgers.Of(Snapshot.Storage, Fleet?.Database);
-        AdminUsage usage = new(Requests, kept, Instruments.Time);
-        AdminRequestList list = new(Requests, kept, Instruments.Time);
-        AdminEndpoints admin = new(_configuration, Status, usage, Requests, list, new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits), Router);
+        AdminSessions sessions = new(Instruments.Time);
+        AdminGuard guard = new(_configuration, sessions, new KeyTries(Instruments.Time), Instruments.Time);
         OpenAIChatClient chat = new();
         return new Doors
         {
@@ -180,21 +176,26 @@ internal sealed class ProxyRuntime : IAsyncDisposable
             Lifecycle = lifecycle,
             Forwarding = new Forwarding(lifecycle, Router, Upstreams, chat),
             Models = new ModelsEndpoint(_configuration, Drain, Models, Instruments.Ids, Instruments.Time),
-            Operations = new OperationsEndpoints(_configuration, Readiness, Instruments.Metrics, admin, Instruments.Time),
+            Operations = new OperationsEndpoints(_configuration, Readiness, Instruments.Metrics, NewAdmin(guard), guard, new AdminSignIn(_configuration, sessions, guard, Instruments), Instruments.Time),
             Chat = chat,
             Messages = new MessagesClient(Instruments.Ids, new TokenEstimate()),
             Responses = new ResponsesClient(Instruments.Ids, Instruments.Time),
         };
     }
 
-    private IEnumerable<Measurement<long>> QuotaNumbers(Func<QuotaStanding, decimal?> number) =>
-        from quota in Router.Pool.Quotas(Instruments.Time.GetUtcNow())
-        let value = number(quota)
-        where value is not null
-        select new Measurement<long>((long)value, [new("account", quota.Account), new("window", quota.Window), new("counts", quota.Counts), new("gen_ai.request.model", quota.Model ?? "*")]);
-
-    private IEnumerable<Measurement<long>> CountOpenBreakers() => Router.Pool.Export(Instruments.Time.GetUtcNow()).Breakers.Where(b => b.State != BreakerState.Closed)
-        .GroupBy(b => b.Account).Select(g => new Measurement<long>(g.Count(), new KeyValuePair<string, object?>("account", g.Key)));
+    private AdminEndpoints NewAdmin(AdminGuard guard)
+    {
+        ILedger? kept = Ledger is null ? null : Ledgers.Of(Snapshot.Storage, Fleet?.Database);
+        AdminReports reports = new(
+            Status,
+            Requests,
+            new AdminRequestList(Requests, kept, Instruments.Time),
+            new AdminUsage(Requests, kept, Instruments.Time),
+            new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits),
+            new AdminEvents(Status, Requests, Drain, Instruments.Time));
+        AdminAccounts accounts = new(_configuration, Router, Models, Upstreams, Instruments);
+        return new AdminEndpoints(reports, accounts, new AdminKeys(_configuration, _meters, kept, Instruments), guard);
+    }
 
     private StateStore LoadState(string folder)
     {

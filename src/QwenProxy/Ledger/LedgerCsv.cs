@@ -38,5 +38,5 @@ internal static class LedgerCsv
 
     public static string Line(LedgerEntry entry) => string.Join(',', s_columns.Select(c => Quote(Convert.ToString(c.Value(entry), CultureInfo.InvariantCulture) ?? "")));
 
-    private static string Quote(string value) => value.AsSpan().IndexOfAny(",\"\r\n") < 0 ? value : $"\"{value.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
+    public static string Quote(string value) => value.AsSpan().IndexOfAny(",\"\r\n") < 0 ? value : $"\"{value.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 }

@@ -51,4 +51,19 @@ internal sealed record LedgerFilter
 /// <summary>How many answers of an hour or a day lie in one step of <see cref="LatencyScale"/>.</summary>
 /// <param name="Time">A moment in that hour or day.</param>
 /// <param name="Measure"><c>first</c>, <c>whole</c> or <c>speed</c>.</param>
-internal readonly record struct LatencyCount(DateTimeOffset Time, string Measure, long Step, long Count);
+internal readonly record struct LatencyCount(DateTimeOffset Time, string Measure, long Step, long Count)
+{
+    /// <summary>A shorter answer tells nothing of the speed.</summary>
+    private const double LeastStreamMs = 200;
+
+    /// <summary>What one request adds, by the same rules as the kept counts.</summary>
+    public static IEnumerable<LatencyCount> Of(LedgerEntry entry)
+    {
+        if (entry.End != "complete") yield break;
+        double whole = entry.Duration.TotalMilliseconds;
+        yield return new LatencyCount(entry.Time, "whole", LatencyScale.StepOf(whole), 1);
+        if (entry.FirstByte?.TotalMilliseconds is not { } first) yield break;
+        yield return new LatencyCount(entry.Time, "first", LatencyScale.StepOf(first), 1);
+        if (entry.Tokens is { Output: > 0 } tokens && whole - first >= LeastStreamMs) yield return new LatencyCount(entry.Time, "speed", LatencyScale.StepOf(tokens.Output * 1000.0 / (whole - first)), 1);
+    }
+}

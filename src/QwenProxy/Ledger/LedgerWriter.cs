@@ -23,8 +23,8 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly ProxyMetrics _metrics;
     private readonly Channel<LedgerEntry> _queue = Channel.CreateBounded<LedgerEntry>(new BoundedChannelOptions(QueueLength) { SingleReader = true });
+    private readonly TaskCompletionSource _closing = new();
     private readonly Lazy<Task> _writing;
-    private readonly CancellationTokenSource _ending = new();
     private DateTimeOffset _nextPrune;
     private long _lost;
     private bool _toldLost;
@@ -66,12 +66,11 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _queue.Writer.TryComplete();
-        await _ending.CancelAsync();
+        _closing.TrySetResult();
         if (!_writing.IsValueCreated) return;
         try
         {
             await _writing.Value.WaitAsync(TimeSpan.FromSeconds(5), _time);
-            _ending.Dispose();
         }
         catch (TimeoutException)
         {
@@ -86,7 +85,7 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
         await PruneAsync();
         while (await _queue.Reader.WaitToReadAsync())
         {
-            if (_output.Gathers > TimeSpan.Zero && _queue.Reader.Count < MaxBatch) await Task.Delay(_output.Gathers, _time, _ending.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (_queue.Reader.Count < MaxBatch) await Task.WhenAny(_closing.Task, Task.Delay(_output.Gathers, _time));
             while (batch.Count < MaxBatch && _queue.Reader.TryRead(out LedgerEntry? entry)) batch.Add(entry);
             if (await TryAsync(() => _output.WriteAsync(batch), batch.Count)) await PruneAsync();
             batch.Clear();

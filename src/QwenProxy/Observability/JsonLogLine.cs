@@ -18,8 +18,13 @@ internal static class JsonLogLine
         json.WriteString("level"u8, LevelName(level));
         json.WriteNumber("event"u8, eventId);
         json.WriteString("category"u8, category);
-        json.WriteString("message"u8, formatter(state, exception));
-        if (state is IReadOnlyList<KeyValuePair<string, object?>> fields) WriteFields(json, fields);
+        if (state is IJsonLogEvent self) self.WriteTo(json);
+        else
+        {
+            json.WriteString("message"u8, formatter(state, exception));
+            if (state is IReadOnlyList<KeyValuePair<string, object?>> fields) WriteFields(json, fields);
+        }
+
         if (exception is not null) json.WriteString("exception"u8, exception.ToString());
         json.WriteEndObject();
     }

@@ -16,12 +16,12 @@ internal sealed class OtlpExport : IDisposable
     {
         if (settings.Metrics is { } metrics)
         {
-            _metrics = Sdk.CreateMeterProviderBuilder().ConfigureResource(r => Name(r, settings)).AddMeter(ProxyMetrics.MeterName).AddOtlpExporter(o => Apply(metrics, o)).Build();
+            _metrics = Sdk.CreateMeterProviderBuilder().ConfigureResource(Name).AddMeter(ProxyMetrics.MeterName, PrometheusText.RuntimeMeter).AddOtlpExporter(o => Apply(metrics, o)).Build();
         }
 
         if (settings.Traces is { } traces)
         {
-            _traces = Sdk.CreateTracerProviderBuilder().ConfigureResource(r => Name(r, settings)).AddSource(RequestTracing.SourceName).AddOtlpExporter(o => Apply(traces, o)).Build();
+            _traces = Sdk.CreateTracerProviderBuilder().ConfigureResource(Name).AddSource(RequestTracing.SourceName).AddOtlpExporter(o => Apply(traces, o)).Build();
         }
     }
 
@@ -34,10 +34,8 @@ internal sealed class OtlpExport : IDisposable
         _traces?.Dispose();
     }
 
-    private static void Name(ResourceBuilder resource, OtlpSettings settings)
-    {
-        if (settings.ServiceName is { } name) resource.AddService(name, autoGenerateServiceInstanceId: false);
-    }
+    /// <summary>The library makes an id for this run; what the standard variables say of the service comes last and wins.</summary>
+    private static void Name(ResourceBuilder resource) => resource.AddService("qwen-proxy", serviceVersion: ProgramVersion.OfThis().Version).AddEnvironmentVariableDetector();
 
     private static void Apply(OtlpTarget target, OtlpExporterOptions options)
     {

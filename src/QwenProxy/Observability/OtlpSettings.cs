@@ -14,21 +14,13 @@ internal sealed record OtlpSettings(OtlpTarget? Metrics, OtlpTarget? Traces)
     private const string Prefix = "OTEL_EXPORTER_OTLP_";
     private const int GrpcPort = 4317;
 
-    /// <summary>The service's name when no variable gives one.</summary>
-    public string? ServiceName { get; private init; }
-
     public bool IsOff => Metrics is null && Traces is null;
 
     /// <summary>Reads the variables; every value that cannot be understood becomes a fault.</summary>
     public static OtlpSettings Read(Func<string, string?> variable, ICollection<string> faults)
     {
         if (string.Equals(variable("OTEL_SDK_DISABLED"), "true", StringComparison.OrdinalIgnoreCase)) return new OtlpSettings(null, null);
-        bool isNamed = variable("OTEL_SERVICE_NAME") is not null
-            || variable("OTEL_RESOURCE_ATTRIBUTES")?.Contains("service.name=", StringComparison.Ordinal) == true;
-        return new OtlpSettings(TargetOf("METRICS", "v1/metrics", variable, faults), TargetOf("TRACES", "v1/traces", variable, faults))
-        {
-            ServiceName = isNamed ? null : "qwen-proxy",
-        };
+        return new OtlpSettings(TargetOf("METRICS", "v1/metrics", variable, faults), TargetOf("TRACES", "v1/traces", variable, faults));
     }
 
     private static OtlpTarget? TargetOf(string signal, string path, Func<string, string?> variable, ICollection<string> faults)

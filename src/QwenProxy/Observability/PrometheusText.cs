@@ -6,11 +6,14 @@ using System.Text;
 namespace QwenProxy.Observability;
 
 /// <summary>
-/// Sums up a meter and writes it in Prometheus' text format 0.0.4. Its exporter package is not to be had for this framework version, and the
+/// Sums up a meter, and the runtime's own, and writes them in Prometheus' text format 0.0.4. Its exporter package is not to be had for this framework version, and the
 /// format is small: a line per series, names with underscores, three characters to escape.
 /// </summary>
 internal sealed class PrometheusText : IDisposable
 {
+    /// <summary>The meter of the framework that tells of memory, collections and threads.</summary>
+    public const string RuntimeMeter = "System.Runtime";
+
     private readonly MeterListener _listener = new();
     private readonly ConcurrentDictionary<Instrument, Family> _families = new();
 
@@ -18,8 +21,10 @@ internal sealed class PrometheusText : IDisposable
     {
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (ReferenceEquals(instrument.Meter, meter)) listener.EnableMeasurementEvents(instrument, _families.GetOrAdd(instrument, static i => new Family(i)));
+            if (!ReferenceEquals(instrument.Meter, meter) && instrument.Meter.Name != RuntimeMeter) return;
+            listener.EnableMeasurementEvents(instrument, _families.GetOrAdd(instrument, static i => new Family(i)));
         };
+        _listener.SetMeasurementEventCallback<int>(static (_, value, tags, state) => ((Family)state!).Add(value, tags));
         _listener.SetMeasurementEventCallback<long>(static (_, value, tags, state) => ((Family)state!).Add(value, tags));
         _listener.SetMeasurementEventCallback<double>(static (_, value, tags, state) => ((Family)state!).Add(value, tags));
         _listener.Start();
@@ -38,7 +43,8 @@ internal sealed class PrometheusText : IDisposable
 
     private sealed class Family
     {
-        private readonly ConcurrentDictionary<string, Series> _series = new(StringComparer.Ordinal);
+        private readonly ConcurrentDictionary<KeyValuePair<string, object?>[], Series> _series = new(TagComparer.Instance);
+        private readonly ConcurrentDictionary<KeyValuePair<string, object?>[], Series>.AlternateLookup<ReadOnlySpan<KeyValuePair<string, object?>>> _byTags;
         private readonly string _type;
         private readonly string? _description;
         private readonly double[]? _bounds;
@@ -46,8 +52,9 @@ internal sealed class PrometheusText : IDisposable
 
         public Family(Instrument instrument)
         {
-            bool counter = instrument is Counter<long> or Counter<double>;
+            bool counter = instrument is Counter<long> or Counter<double> or ObservableCounter<long> or ObservableCounter<double>;
             bool histogram = instrument is Histogram<long> or Histogram<double>;
+            _byTags = _series.GetAlternateLookup<ReadOnlySpan<KeyValuePair<string, object?>>>();
             _observed = instrument.IsObservable;
             _type = counter ? "counter" : histogram ? "histogram" : "gauge";
             _description = instrument.Description;
@@ -70,7 +77,7 @@ internal sealed class PrometheusText : IDisposable
 
         public void Add(double value, ReadOnlySpan<KeyValuePair<string, object?>> tags)
         {
-            Series series = _series.GetOrAdd(Labels(tags), static (_, bounds) => new Series(bounds), _bounds);
+            if (!_byTags.TryGetValue(tags, out Series? series)) series = _series.GetOrAdd(tags.ToArray(), static (key, bounds) => new Series(Labels(key), bounds), _bounds);
             lock (series)
             {
                 if (_observed) series.Sum = value;
@@ -87,12 +94,12 @@ internal sealed class PrometheusText : IDisposable
         {
             text.Append("# HELP ").Append(Name).Append(' ').Append((_description ?? "").Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal)).Append('\n');
             text.Append("# TYPE ").Append(Name).Append(' ').Append(_type).Append('\n');
-            foreach ((string labels, Series series) in _series.OrderBy(s => s.Key, StringComparer.Ordinal))
+            foreach (Series series in _series.Values.OrderBy(s => s.Labels, StringComparer.Ordinal))
             {
                 lock (series)
                 {
-                    if (_bounds is null) Line(text, Name, labels, series.Sum);
-                    else WriteHistogram(text, labels, series);
+                    if (_bounds is null) Line(text, Name, series.Labels, series.Sum);
+                    else WriteHistogram(text, series.Labels, series);
                 }
             }
         }
@@ -154,12 +161,45 @@ internal sealed class PrometheusText : IDisposable
         }
     }
 
-    private sealed class Series(double[]? bounds)
+    private sealed class Series(string labels, double[]? bounds)
     {
+        /// <summary>As they stand between the braces: made once, since every request adds to a dozen series.</summary>
+        public string Labels { get; } = labels;
+
         public long[] Buckets { get; } = bounds is null ? [] : new long[bounds.Length + 1];
 
         public double Sum { get; set; }
 
         public long Count { get; set; }
+    }
+
+    /// <summary>Finds a series by the tags of a measurement without making anything of them.</summary>
+    private sealed class TagComparer : IEqualityComparer<KeyValuePair<string, object?>[]>, IAlternateEqualityComparer<ReadOnlySpan<KeyValuePair<string, object?>>, KeyValuePair<string, object?>[]>
+    {
+        public static readonly TagComparer Instance = new();
+
+        public bool Equals(KeyValuePair<string, object?>[]? x, KeyValuePair<string, object?>[]? y) => Equals(x.AsSpan(), y!);
+
+        public bool Equals(ReadOnlySpan<KeyValuePair<string, object?>> alternate, KeyValuePair<string, object?>[] other)
+        {
+            if (alternate.Length != other.Length) return false;
+            for (int i = 0; i < other.Length; i++)
+            {
+                if (alternate[i].Key != other[i].Key || !Equals(alternate[i].Value, other[i].Value)) return false;
+            }
+
+            return true;
+        }
+
+        public int GetHashCode(KeyValuePair<string, object?>[] key) => GetHashCode(key.AsSpan());
+
+        public int GetHashCode(ReadOnlySpan<KeyValuePair<string, object?>> alternate)
+        {
+            HashCode hash = default;
+            foreach ((_, object? value) in alternate) hash.Add(value);
+            return hash.ToHashCode();
+        }
+
+        public KeyValuePair<string, object?>[] Create(ReadOnlySpan<KeyValuePair<string, object?>> alternate) => alternate.ToArray();
     }
 }

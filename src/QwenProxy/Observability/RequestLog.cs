@@ -10,36 +10,13 @@ namespace QwenProxy.Observability;
 /// </summary>
 internal static partial class RequestLog
 {
-    [LoggerMessage(
-        EventId = 1,
-        Level = LogLevel.Information,
-        Message = "{method} {path} {status} {end} model={model} served={served} account={account} client={client} address={address} agent={agent} "
-            + "stream={stream} native={native} attempts={attempts} resumes={resumes} requestBytes={requestBytes} responseBytes={responseBytes} upstreamBytes={upstreamBytes} "
-            + "ttfbMs={ttfbMs} durationMs={durationMs} inputTokens={inputTokens} outputTokens={outputTokens} request={requestId}")]
-    public static partial void Request(
-        ILogger logger,
-        string method,
-        string path,
-        int status,
-        string end,
-        string model,
-        string? served,
-        string? account,
-        string? client,
-        string address,
-        string agent,
-        bool stream,
-        bool native,
-        int attempts,
-        int resumes,
-        long requestBytes,
-        long responseBytes,
-        long upstreamBytes,
-        double? ttfbMs,
-        double durationMs,
-        long? inputTokens,
-        long? outputTokens,
-        string requestId);
+    /// <summary>The event's number: it is the one line that is not made by the generator, see <see cref="RequestLine"/>.</summary>
+    private static readonly EventId s_request = new(1, nameof(Request));
+
+    public static void Request(ILogger logger, SettledRequest settled)
+    {
+        if (logger.IsEnabled(LogLevel.Information)) logger.Log(LogLevel.Information, s_request, new RequestLine(settled), null, static (line, _) => line.ToString());
+    }
 
     [LoggerMessage(EventId = 2, Level = LogLevel.Debug, Message = "request={requestId} attempt {attempt} at account={account} model={model}: {outcome}")]
     public static partial void Attempt(ILogger logger, string requestId, int attempt, string account, string model, string outcome);

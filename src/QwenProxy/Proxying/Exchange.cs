@@ -30,8 +30,7 @@ internal sealed class Exchange : IDisposable
     private TimeSpan _limit;
     private bool _limitReached;
     private volatile SecretWords _secrets;
-    private byte[] _usage = [];
-    private int _usageLength;
+    private readonly PooledBytes _usage = new(256);
 
     public Exchange(HttpContext http, ProxySnapshot snapshot, Instruments instruments, string requestId, CancellationToken drained)
     {
@@ -73,7 +72,7 @@ internal sealed class Exchange : IDisposable
 
     public CountingWriter Output { get; }
 
-    public PooledBytes Body { get; } = new();
+    public PooledBytes Body { get; } = new(1024);
 
     /// <summary>How the client is answered; null until Parse.</summary>
     public DownstreamAnswer? Answer { get; set; }
@@ -127,7 +126,7 @@ internal sealed class Exchange : IDisposable
     public Activity? Span { get; init; }
 
     /// <summary>The last usage object upstream sent, as it came; empty when there was none.</summary>
-    public ReadOnlyMemory<byte> Usage => _usage.AsMemory(0, _usageLength);
+    public ReadOnlyMemory<byte> Usage => _usage.Memory;
 
     public bool ClientIsGone => _clientGone.IsCancellationRequested;
 
@@ -155,13 +154,12 @@ internal sealed class Exchange : IDisposable
 
     public void KeepUsage(ReadOnlySpan<byte> usage)
     {
-        if (_usage.Length < usage.Length) _usage = new byte[Math.Max(512, usage.Length)];
-        usage.CopyTo(_usage);
-        _usageLength = usage.Length;
+        _usage.Clear();
+        _usage.Write(usage);
     }
 
     /// <summary>The next stream of a resumed answer reports for itself.</summary>
-    public void ForgetUsage() => _usageLength = 0;
+    public void ForgetUsage() => _usage.Clear();
 
     public void NoteFailure(FailedAttempt failure)
     {
@@ -175,6 +173,7 @@ internal sealed class Exchange : IDisposable
     {
         RequestStep step = new(kind, Time.GetElapsedTime(StartedAt, began), Time.GetElapsedTime(began), account, PrintableText.Of(model), error?.Status ?? 0, error is null ? said : ErrorSummary.Snake(error.Kind));
         lock (_steps) _steps.Add(step);
+        RequestTracing.AddStep(Span, step);
     }
 
     public void Dispose()
@@ -182,6 +181,7 @@ internal sealed class Exchange : IDisposable
         _lifetime.Dispose();
         _end.Dispose();
         Body.Dispose();
+        _usage.Dispose();
         Output.Dispose();
     }
 

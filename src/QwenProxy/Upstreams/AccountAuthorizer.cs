@@ -21,6 +21,9 @@ internal sealed class AccountAuthorizer(TimeProvider time, Random random, ILogge
     private volatile FrozenDictionary<string, TokenBroker> _brokers = FrozenDictionary<string, TokenBroker>.Empty;
     private FrozenDictionary<string, TokenBrokerOptions> _options = FrozenDictionary<string, TokenBrokerOptions>.Empty;
 
+    /// <summary>Told of each refresh: the account's name, and <c>refreshed</c>, <c>adopted</c>, <c>refused</c> or <c>failed</c>.</summary>
+    public Action<string, string>? Refreshed { get; init; }
+
     /// <summary>Takes over the accounts of a configuration. A broker whose account did not change goes on with what it knows.</summary>
     public void Apply(ProxySnapshot snapshot)
     {
@@ -115,7 +118,7 @@ internal sealed class AccountAuthorizer(TimeProvider time, Random random, ILogge
 
     private TokenBroker Started(TokenBrokerOptions options)
     {
-        TokenBroker broker = new(options, _http, time, random, logger);
+        TokenBroker broker = new(options, _http, time, random, logger) { Refreshed = outcome => Refreshed?.Invoke(options.AccountName, outcome.ToString().ToLowerInvariant()) };
         broker.Start();
         return broker;
     }

@@ -63,7 +63,12 @@ internal static class HeaderAllowList
         }
     }
 
-    private static StringValues Fit(HeaderStringValues values, SecretWords secrets) => new([.. values.Select(v => HeaderText.Clean(secrets.Hide(v)))]);
+    private static StringValues Fit(HeaderStringValues values, SecretWords secrets)
+    {
+        StringValues fit = default;
+        foreach (string value in values) fit = StringValues.Concat(fit, HeaderText.Clean(secrets.Hide(value)));
+        return fit;
+    }
 
     private static bool StartsWithAny(string name, string[] prefixes)
     {

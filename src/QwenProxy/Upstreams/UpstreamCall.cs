@@ -85,7 +85,7 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
         Stream body = await OpenBodyAsync(response, cancel.Token);
         if (response.StatusCode != HttpStatusCode.OK && (int)response.StatusCode is < 200 or > 299) return await ReadErrorAsync(response, body, cancel.Token);
         SseFrameReader reader = new(context.Snapshot.Limits.EventBytes);
-        ChatEvent first = new();
+        ChatEvent first = ChatEvent.Rent();
         bool keep = false;
         try
         {
@@ -183,7 +183,7 @@ internal sealed class UpstreamCall(UpstreamAccess upstreams, CallContext context
 
         MemoryStream stream = new(told.Span.ToArray());
         SseFrameReader reader = new(told.Length, told.Length);
-        ChatEvent first = new();
+        ChatEvent first = ChatEvent.Rent();
         using PooledBytes silent = new();
         ProxyError? fault = await ReadFirstEventAsync(response, stream, reader, frame => ReadFirst(frame, asked.Events, first, silent), silent, cancel.Token);
         if (fault is null) return new UpstreamStream(response, target, asked, stream, reader, first, cancel);

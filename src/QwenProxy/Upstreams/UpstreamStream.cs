@@ -1,18 +1,26 @@
 using QwenProxy.Core.Events;
+using QwenProxy.Observability;
 using QwenProxy.Wire;
 
 namespace QwenProxy.Upstreams;
 
 /// <summary>An answer that upstream has begun: its first event is decoded and waits in <see cref="Event"/>, the rest is still to be read.</summary>
 internal sealed class UpstreamStream(
-    HttpResponseMessage response, AttemptTarget target, UpstreamRequest request, Stream body, SseFrameReader reader, ChatEvent firstEvent, CancellationTokenSource cancel) : IDisposable
+    HttpResponseMessage response, AttemptTarget target, UpstreamRequest request, Stream body, SseFrameReader reader, ChatEvent firstEvent, CancellationTokenSource cancel) : IAttemptAnswer
 {
     public HttpResponseMessage Response => response;
+
+    public bool IsStream => true;
+
+    public AttemptTelemetry? Attempt { get; set; }
 
     /// <summary>Who is answering.</summary>
     public AttemptTarget Target => target;
 
     public Stream Body => body;
+
+    /// <summary>A read of no bytes waits until there are some; a decoder's need not.</summary>
+    public bool CanWaitWithoutBuffer { get; } = response.Content.Headers.ContentEncoding.Count == 0;
 
     public SseFrameReader Reader => reader;
 
@@ -39,5 +47,6 @@ internal sealed class UpstreamStream(
         reader.Dispose();
         firstEvent.Dispose();
         cancel.Dispose();
+        Attempt?.Dispose();
     }
 }

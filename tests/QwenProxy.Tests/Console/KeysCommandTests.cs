@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using QwenProxy.Configuration;
+using QwenProxy.Clients;
 using QwenProxy.Console;
 using QwenProxy.Core.Clients;
 using QwenProxy.Core.Ledger;

@@ -1,5 +1,6 @@
 using System.Text;
 using Microsoft.Extensions.Logging;
+using QwenProxy.Core.Ledger;
 using QwenProxy.Observability;
 using QwenProxy.Testing;
 
@@ -15,7 +16,20 @@ public sealed class TerminalLoggerTests
         MemoryStream output = new();
         using (TerminalLogger terminal = new(output, new FakeClock()))
         {
-            RequestLog.Request(terminal.CreateLogger("t"), "POST", path, end == "complete" ? 200 : 504, end, model, model, account, "alice", "127.0.0.1", "agent/1.0", true, false, 2, 1, 10, 20, 30, 1.5, 12345.6, 7, 8, "req_778e01c59b000003");
+            LedgerEntry entry = new()
+            {
+                Time = DateTimeOffset.UnixEpoch,
+                RequestId = "req_778e01c59b000003",
+                Dialect = "openai.chat",
+                AskedModel = model,
+                ServedModel = model,
+                Account = account,
+                Attempts = 2,
+                Status = end == "complete" ? 200 : 504,
+                End = end,
+                Duration = TimeSpan.FromMilliseconds(12345.6),
+            };
+            RequestLog.Request(terminal.CreateLogger("t"), new SettledRequest(entry, "POST", path, "127.0.0.1", "agent/1.0", Stream: true));
         }
 
         string line = Encoding.UTF8.GetString(output.ToArray()).TrimEnd('\n');

@@ -58,6 +58,8 @@ internal sealed class ProxyProcess : IDisposable
         return _process.ExitCode;
     }
 
+    public int Id => _process.Id;
+
     /// <summary>What of its memory is in the machine's, as Linux counts it.</summary>
     public long ResidentBytes()
     {

@@ -14,8 +14,8 @@ public sealed class ForeignChunks(long created) : IDisposable
 {
     private const string IdPrefix = "chatcmpl-";
 
-    private readonly ChatEvent _chunk = new();
-    private readonly ChatEvent _report = new();
+    private readonly ChatEvent _chunk = ChatEvent.Rent();
+    private readonly ChatEvent _report = ChatEvent.Rent();
     private byte[] _id = [];
     private byte[] _usage = [];
     private byte[] _model = "\"\""u8.ToArray();

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text;
 using QwenProxy.Core.Events;
 using QwenProxy.Wire;
 
@@ -11,7 +10,7 @@ namespace QwenProxy.Core.Dialects.OpenAIChat;
 /// </summary>
 public sealed class OpenAIChatFold : IEventSink, IDisposable
 {
-    private readonly List<KeyValuePair<string, byte[]>> _top = [];
+    private readonly List<TopMember> _top = [];
     private readonly SortedDictionary<int, ChoiceFold> _choices = [];
     private readonly List<ByteRange> _chunks = [];
     private readonly ChunkRenderer _renderer = new();
@@ -48,19 +47,14 @@ public sealed class OpenAIChatFold : IEventSink, IDisposable
         bool wroteChoices = false;
         output.Write("{"u8);
         bool first = true;
-        foreach ((string name, byte[] value) in _top)
+        foreach (TopMember member in _top)
         {
             if (!first) output.Write(","u8);
             first = false;
-            output.Write("\""u8);
-            output.Write(Encoding.UTF8.GetBytes(name));
-            output.Write("\":"u8);
-            if (name == "choices")
-            {
-                WriteChoices(output);
-                wroteChoices = true;
-            }
-            else output.Write(value);
+            PiecedValue.WriteName(output, member.Name);
+            if (member.IsChoices) WriteChoices(output);
+            else output.Write(member.Value);
+            wroteChoices |= member.IsChoices;
         }
 
         if (!wroteChoices)
@@ -84,15 +78,10 @@ public sealed class OpenAIChatFold : IEventSink, IDisposable
         while (scanner.MoveNext())
         {
             ReadOnlySpan<byte> value = scanner.Value.In(json);
-            if (scanner.NameIs("choices"u8))
-            {
-                Set("choices", []);
-                AddChoices(value);
-                continue;
-            }
-
-            string name = Encoding.UTF8.GetString(json[(scanner.Name.Start + 1)..(scanner.Name.End - 1)]);
-            Set(name, name == "object" ? "\"chat.completion\""u8 : value);
+            ReadOnlySpan<byte> name = json[(scanner.Name.Start + 1)..(scanner.Name.End - 1)];
+            TopMember member = Member(name);
+            if (member.IsChoices) AddChoices(value);
+            else member.Set(name.SequenceEqual("object"u8) ? "\"chat.completion\""u8 : value);
         }
     }
 
@@ -119,12 +108,16 @@ public sealed class OpenAIChatFold : IEventSink, IDisposable
         return null;
     }
 
-    /// <summary>A later null does not wipe out an earlier value.</summary>
-    private void Set(string name, ReadOnlySpan<byte> value)
+    private TopMember Member(ReadOnlySpan<byte> name)
     {
-        int at = _top.FindIndex(m => m.Key == name);
-        if (at < 0) _top.Add(new(name, value.ToArray()));
-        else if (!value.SequenceEqual("null"u8) && !value.SequenceEqual(_top[at].Value)) _top[at] = new(name, value.ToArray());
+        foreach (TopMember known in _top)
+        {
+            if (name.SequenceEqual(known.Name)) return known;
+        }
+
+        TopMember member = new(name.ToArray());
+        _top.Add(member);
+        return member;
     }
 
     private void WriteChoices(IBufferWriter<byte> output)
@@ -139,5 +132,27 @@ public sealed class OpenAIChatFold : IEventSink, IDisposable
         }
 
         output.Write("]"u8);
+    }
+
+    /// <summary>A member of the whole answer, its name as it is spelt in JSON without quotes. Most events repeat what the one before said.</summary>
+    private sealed class TopMember(byte[] name)
+    {
+        private byte[] _value = [];
+        private int _length;
+
+        public byte[] Name => name;
+
+        public bool IsChoices { get; } = name.AsSpan().SequenceEqual("choices"u8);
+
+        public ReadOnlySpan<byte> Value => _value.AsSpan(0, _length);
+
+        /// <summary>A later null does not wipe out an earlier value.</summary>
+        public void Set(ReadOnlySpan<byte> value)
+        {
+            if (_length > 0 && (value.SequenceEqual("null"u8) || value.SequenceEqual(Value))) return;
+            if (_value.Length < value.Length) _value = new byte[value.Length];
+            value.CopyTo(_value);
+            _length = value.Length;
+        }
     }
 }

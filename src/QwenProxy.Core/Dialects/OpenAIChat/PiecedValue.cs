@@ -94,7 +94,7 @@ internal sealed class PiecedValue : IDisposable
                 break;
             default:
                 Begin(Shape.Plain);
-                _plain = json.ToArray();
+                if (!json.SequenceEqual(_plain)) _plain = json.ToArray();
                 break;
         }
     }

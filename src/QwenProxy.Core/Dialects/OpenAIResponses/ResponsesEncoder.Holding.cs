@@ -12,7 +12,7 @@ internal sealed partial class ResponsesEncoder
     {
         bool opening = e.Frame.Step is FrameStep.Open or FrameStep.OpenPart;
         if (_holder != item || opening != HoldsOpening) Settle();
-        if (_held == _heldFrames.Count) _heldFrames.Add(new ChatEvent());
+        if (_held == _heldFrames.Count) _heldFrames.Add(ChatEvent.Rent());
         _heldFrames[_held++].CopyFrom(e);
         _holder = item;
     }

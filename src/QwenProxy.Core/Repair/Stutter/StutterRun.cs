@@ -121,7 +121,7 @@ internal sealed class StutterRun(RepairContext context, StutterMode mode)
             return;
         }
 
-        ChatEvent copy = _spare.Count > 0 ? _spare.Pop() : new ChatEvent();
+        ChatEvent copy = _spare.Count > 0 ? _spare.Pop() : ChatEvent.Rent();
         copy.CopyFrom(current);
         _queue.Add(new Waiting(copy, _currentOpen, textBytes));
         HeldBytes += textBytes;

@@ -39,7 +39,7 @@ internal sealed class HeldEvents : IDisposable
 
     public void HoldCurrent()
     {
-        ChatEvent copy = _spare.Count > 0 ? _spare.Pop() : new ChatEvent();
+        ChatEvent copy = _spare.Count > 0 ? _spare.Pop() : ChatEvent.Rent();
         copy.CopyFrom(_current!);
         _entries.Add(new Entry(copy) { OpenSpans = OpenHere });
     }

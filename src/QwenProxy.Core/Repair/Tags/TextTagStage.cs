@@ -282,7 +282,7 @@ public abstract class TextTagStage : RepairStage, IDisposable
     private void KeepEnvelope(ChatEvent e)
     {
         if (_envelope is not null || Observes || e.ChoiceCount == 0) return;
-        _envelope = new ChatEvent();
+        _envelope = ChatEvent.Rent();
         _envelope.CopyFrom(e);
     }
 

@@ -18,7 +18,7 @@ internal sealed class CallNotes(RepairContext context, bool observes) : IDisposa
     /// <summary>One copy per stream serves: id, model and created are the same on every event.</summary>
     public void KeepEnvelope(ChatEvent e)
     {
-        if (Envelope is null) (Envelope = new ChatEvent()).CopyFrom(e);
+        if (Envelope is null) (Envelope = ChatEvent.Rent()).CopyFrom(e);
     }
 
     public void Dispose() => Envelope?.Dispose();

@@ -107,7 +107,7 @@ public sealed class RepeatedCallStage(RepairContext context, RepairMode mode, Fu
         if (begun.MostBytes >= 0) begun.Held = new PooledBytes(256);
         _calls.Add(begun);
         if (!begun.IsWaiting) Show(begun);
-        else if (_envelope is null) (_envelope = new ChatEvent()).CopyFrom(e);
+        else if (_envelope is null) (_envelope = ChatEvent.Rent()).CopyFrom(e);
         return begun;
     }
 

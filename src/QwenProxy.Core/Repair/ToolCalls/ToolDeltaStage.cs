@@ -46,7 +46,7 @@ public sealed class ToolDeltaStage(RepairContext context, RepairMode mode, Func<
 
         if (_calls is not null || HasCall(chatEvent))
         {
-            _shadow ??= new ChatEvent();
+            _shadow ??= ChatEvent.Rent();
             _shadow.CopyFrom(chatEvent);
             Take(_shadow);
         }

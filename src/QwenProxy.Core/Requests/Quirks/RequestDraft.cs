@@ -54,6 +54,13 @@ internal sealed class RequestDraft(JsonObjectDraft fields, WireDialect dialect, 
         }
     }
 
+    /// <summary>
+    /// False when the word stands nowhere in the conversation: then there is nothing to read it for, and a mebibyte of it need not be taken apart. An escape
+    /// may spell any word.
+    /// </summary>
+    public bool MessagesMayName(ReadOnlySpan<byte> word) =>
+        _messagesRead || (Fields.Find(History) is var messages && (messages.IndexOf(word) >= 0 || messages.IndexOf("\\u"u8) >= 0));
+
     public int Edits => Fields.Edits + (_messages?.Edits ?? 0);
 
     public bool HasTools

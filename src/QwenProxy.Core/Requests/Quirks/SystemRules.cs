@@ -25,7 +25,7 @@ internal static class SystemRules
 
     private static void RenameDeveloper(RequestDraft draft)
     {
-        if (draft.Messages is not { } messages) return;
+        if (!draft.MessagesMayName("developer"u8) || draft.Messages is not { } messages) return;
         foreach (MessageDraft message in messages.Items)
         {
             if (message.Role == MessageRole.Developer) messages.SetRole(message, "system"u8);

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Diagnostics;
 using System.Reflection;
 using System.Security;
+using QwenProxy.Observability;
 
 namespace QwenProxy.Console.Installed;
 

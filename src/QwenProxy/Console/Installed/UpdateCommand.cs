@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using QwenProxy.Observability;
 
 namespace QwenProxy.Console.Installed;
 

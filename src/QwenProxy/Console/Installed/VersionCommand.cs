@@ -1,3 +1,5 @@
+using QwenProxy.Observability;
+
 namespace QwenProxy.Console.Installed;
 
 internal sealed record VersionOptions(bool Json);

@@ -23,8 +23,8 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
     private readonly FittingCall _fitting = new(upstreams, exchange, incoming);
     private readonly ResumeLoop _resume = new(exchange, incoming, route);
 
-    /// <summary>Addresses that turned out during this request not to speak the client's dialect.</summary>
-    private readonly ConcurrentDictionary<Uri, bool> _missing = new();
+    /// <summary>Addresses that turned out during this request not to speak the client's dialect; null for a client who is asked for in chat.</summary>
+    private readonly ConcurrentDictionary<Uri, bool>? _missing = incoming.Native is null ? null : new();
     private readonly PooledBytes? _whole = incoming.Stream ? null : new PooledBytes();
     private Draft? _draft;
     private Draft? _spare;
@@ -43,6 +43,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
                 _draft.Begin(upstream, exchange);
                 route.Began(upstream.Response);
                 (ProxyError? fault, TokenCounts? tokens) = await PumpAsync(upstream, _draft);
+                upstream.Attempt?.End(fault);
                 if (fault is null)
                 {
                     route.Succeeded(tokens);
@@ -99,6 +100,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         ProxyError? fault = await new StreamPump(exchange, upstream, frames, draft.Answer).RunAsync();
         repair.Learn();
         TokenCounts? tokens = TokenCounts.Read(exchange.Usage.Span);
+        upstream.Attempt?.Uses(tokens);
         _resume.EndStream(fault);
         return (fault, tokens);
     }
@@ -108,7 +110,7 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
     {
         UpstreamCall call = new(upstreams, new CallContext(exchange.RequestId, target.Ask.Model, exchange.Snapshot, exchange.Http.Request, exchange.Instruments));
         Uri? native = incoming.Native?.UrlAt(target.Account.Native, target.Account.Profile, target.BaseUrl);
-        bool speaks = native is not null && !_missing.ContainsKey(native) && upstreams.NativeEndpoints.MayAsk(native);
+        bool speaks = native is not null && !_missing!.ContainsKey(native) && upstreams.NativeEndpoints.MayAsk(native);
         UpstreamRequest? prefill = _resume.IsResuming ? _resume.Prefill(target, _fitting.AdaptToChat(target)) : null;
         speaks &= prefill is null;
         TimeSpan deadline = route.FirstTokenDeadline(target.Ask);
@@ -118,13 +120,13 @@ internal sealed class AnswerLoop(UpstreamAccess upstreams, UpstreamHabits habits
         if (outcome.Error is not { } error)
         {
             // Only where chat is answered at the same account is it the dialect that was missing, and not the model or the right.
-            if (native is not null && prefill is null && _missing.ContainsKey(native)) upstreams.NativeEndpoints.NoteMissing(native);
+            if (native is not null && prefill is null && _missing!.ContainsKey(native)) upstreams.NativeEndpoints.NoteMissing(native);
             _resume.Began(prefill is not null);
             return outcome;
         }
 
         bool otherwise = prefill is not null ? _resume.IsRefusedPrefill(target, error) : speaks && NativeEndpoints.IsMissing(error);
-        if (otherwise && prefill is null) _missing.TryAdd(native!, true);
+        if (otherwise && prefill is null) _missing!.TryAdd(native!, true);
         return outcome with { AsksAgain = otherwise };
     }
 

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Diagnostics;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
@@ -20,7 +19,7 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
     /// <param name="send">One attempt; its token ends with the request, or when another attempt has won.</param>
     /// <param name="hedgeAfter">Silence after which a second account is asked in parallel; zero for never.</param>
     public async Task<AttemptOutcome<T>> RunAsync<T>(Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, TimeSpan hedgeAfter)
-        where T : class
+        where T : class, IAttemptAnswer
     {
         while (true)
         {
@@ -60,7 +59,7 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
     }
 
     private Task<AttemptOutcome<T>> HedgedAsync<T>(AccountSnapshot account, NextStep.Ask ask, TimeSpan after, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send)
-        where T : class
+        where T : class, IAttemptAnswer
     {
         _hedged ??= new HedgedAttempts(exchange, route);
         return _hedged.RunAsync(account, ask, after, (who, what, token) => AttemptAsync(who, what, send, token));
@@ -72,7 +71,7 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
     /// </summary>
     private async Task<AttemptOutcome<T>> AttemptAsync<T>(
         AccountSnapshot account, NextStep.Ask ask, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
-        where T : class
+        where T : class, IAttemptAnswer
     {
         // 5 Authorize
         Authorization authorization = await authorizer.AuthorizeAsync(account, cancellationToken);
@@ -98,7 +97,7 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
 
     private async Task<AttemptOutcome<T>> CallAsync<T>(
         AccountSnapshot account, NextStep.Ask ask, Authorization authorization, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
-        where T : class
+        where T : class, IAttemptAnswer
     {
         int number = ++exchange.Attempts;
         exchange.Account = account.Name;
@@ -106,8 +105,9 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
         exchange.IsOnFallback = route.IsFallback(ask.Model);
 
         long began = exchange.Time.GetTimestamp();
-        using Activity? span = RequestTracing.BeginAttempt(account, ask.Model, number);
-        AttemptOutcome<T> outcome;
+        ModelCall call = new(GenAi.OperationOf(exchange.Path), account.Profile.Name, ask.Model, authorization.BaseUrl ?? account.BaseUrl);
+        AttemptTelemetry attempt = new(exchange.Instruments, account, call, number, route.IsResuming);
+        AttemptOutcome<T> outcome = default;
         try
         {
             outcome = authorization.Error is { } refused ? refused : await SendAsync(account, ask, authorization, send, cancellationToken);
@@ -117,19 +117,37 @@ internal sealed class AttemptLoop(AccountAuthorizer authorizer, Exchange exchang
             exchange.NoteStep(StepKind.Attempt, began, account.Name, ask.Model, said: "withdrawn");
             throw;
         }
+        finally
+        {
+            if (outcome.Answer is null && outcome.Error is null) attempt.Dispose();
+        }
 
-        RequestTracing.EndAttempt(span, outcome.Error);
+        Told(attempt, outcome);
         exchange.NoteStep(StepKind.Attempt, began, account.Name, ask.Model, outcome.Error);
         string said = outcome.Error is { } error ? $"{error.Kind} {error.Status}" : "answers";
         RequestLog.Attempt(exchange.Instruments.Logger, exchange.RequestId, number, account.Name, ask.Model, said);
-        exchange.Instruments.Metrics.AttemptEnded(account.Name, outcome.Error?.Kind.ToString() ?? "ok");
+        exchange.Instruments.Metrics.AttemptEnded(account.Name, outcome.Error is { } told ? ErrorSummary.Snake(told.Kind) : "ok");
         return outcome;
+    }
+
+    /// <summary>A failure ends the attempt here; what answers keeps it up to its own end.</summary>
+    private static void Told<T>(AttemptTelemetry attempt, AttemptOutcome<T> outcome)
+        where T : class, IAttemptAnswer
+    {
+        if (outcome.Answer is not { } answer)
+        {
+            attempt.End(outcome.Error);
+            return;
+        }
+
+        answer.Attempt = attempt;
+        attempt.Began(answer.IsStream);
     }
 
     /// <summary>6 Send. Nothing that upstream says of a failure goes further before secrets are taken out of it.</summary>
     private async Task<AttemptOutcome<T>> SendAsync<T>(
         AccountSnapshot account, NextStep.Ask ask, Authorization authorization, Func<AttemptTarget, CancellationToken, Task<AttemptOutcome<T>>> send, CancellationToken cancellationToken)
-        where T : class
+        where T : class, IAttemptAnswer
     {
         exchange.Sends(authorization.Token);
         AttemptOutcome<T> outcome = await send(new AttemptTarget(account, ask, authorization.BaseUrl!, authorization.Token), cancellationToken);

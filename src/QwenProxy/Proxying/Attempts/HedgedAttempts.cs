@@ -17,7 +17,7 @@ internal sealed class HedgedAttempts(Exchange exchange, RouteSession route) : IA
 
     public async Task<AttemptOutcome<T>> RunAsync<T>(
         AccountSnapshot account, NextStep.Ask ask, TimeSpan after, Func<AccountSnapshot, NextStep.Ask, CancellationToken, Task<AttemptOutcome<T>>> attempt)
-        where T : class
+        where T : class, IAttemptAnswer
     {
         Contestant<T> first = Start(account, ask, attempt);
         try
@@ -42,7 +42,7 @@ internal sealed class HedgedAttempts(Exchange exchange, RouteSession route) : IA
     }
 
     private async Task<AttemptOutcome<T>> RaceAsync<T>(Contestant<T> first, Contestant<T> second)
-        where T : class
+        where T : class, IAttemptAnswer
     {
         bool hedgeIsFirst = await Task.WhenAny(first.Work, second.Work) == second.Work;
         (Contestant<T> quick, Contestant<T> slow) = hedgeIsFirst ? (second, first) : (first, second);
@@ -75,7 +75,7 @@ internal sealed class HedgedAttempts(Exchange exchange, RouteSession route) : IA
     }
 
     private Contestant<T> Start<T>(AccountSnapshot account, NextStep.Ask ask, Func<AccountSnapshot, NextStep.Ask, CancellationToken, Task<AttemptOutcome<T>>> attempt)
-        where T : class
+        where T : class, IAttemptAnswer
     {
         CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(exchange.Token);
         _ends.Add(end);
@@ -83,13 +83,13 @@ internal sealed class HedgedAttempts(Exchange exchange, RouteSession route) : IA
     }
 
     private async Task WithdrawAsync<T>(Contestant<T> loser)
-        where T : class
+        where T : class, IAttemptAnswer
     {
         await loser.End.CancelAsync();
         try
         {
             // It may have answered in the same moment.
-            if ((await loser.Work).Answer is IDisposable late) late.Dispose();
+            (await loser.Work).Answer?.Dispose();
         }
         catch (OperationCanceledException)
         {
@@ -103,5 +103,5 @@ internal sealed class HedgedAttempts(Exchange exchange, RouteSession route) : IA
     }
 
     private readonly record struct Contestant<T>(AccountSnapshot Account, Task<AttemptOutcome<T>> Work, CancellationTokenSource End)
-        where T : class;
+        where T : class, IAttemptAnswer;
 }

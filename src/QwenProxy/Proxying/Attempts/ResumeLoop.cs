@@ -3,6 +3,7 @@ using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Events;
 using QwenProxy.Core.Requests;
+using QwenProxy.Core.Resilience;
 using QwenProxy.Core.Resume;
 using QwenProxy.Observability;
 using QwenProxy.Upstreams;
@@ -89,7 +90,7 @@ internal sealed class ResumeLoop : IDisposable
     /// <summary>One upstream stream is over. The usage of all of them together is what the answer cost.</summary>
     public void EndStream(ProxyError? fault)
     {
-        if (IsResuming) _exchange.Instruments.Metrics.Resumed(_way.ToString().ToLowerInvariant(), fault is null ? "complete" : fault.Kind.ToString());
+        if (IsResuming) _exchange.Instruments.Metrics.Resumed(_way.ToString().ToLowerInvariant(), fault is null ? "complete" : ErrorSummary.Snake(fault.Kind));
         if (!_exchange.Usage.IsEmpty) _usage.Note(_exchange.Usage.Span);
         _exchange.ForgetUsage();
         _usage.EndStream();

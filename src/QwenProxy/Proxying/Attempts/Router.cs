@@ -32,7 +32,7 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
     }
 
     /// <summary>Forgets everything held against an account.</summary>
-    public void Reset(string account) => Pool.Reset(account, time.GetUtcNow());
+    public void Reset(string account, bool keepIsolated = false) => Pool.Reset(account, time.GetUtcNow(), keepIsolated);
 
     public RouteTable Table => Volatile.Read(ref _table);
 
@@ -43,7 +43,8 @@ internal sealed class Router(ProxySnapshot first, TimeProvider time, Random rand
         RoutePlan plan = model.Length > 0 ? table.Resolve(model) : AnyModel(table);
         // What stands in for a model must be allowed as well as the model.
         if (exchange.Client is { Limits: { Models.IsEmpty: false } limits }) plan = plan with { Models = [.. plan.Models.Where((m, i) => i == 0 || limits.Allows(m.Model, m.Model))] };
-        ulong? affinity = table.Accounts.Length > 1 ? AffinityKey.From(name => Header(exchange, name), messages) : null;
+        // Where there is no choice there is nothing to keep a conversation at.
+        ulong? affinity = plan.Models.Any(m => m.Accounts.Length > 1) ? AffinityKey.From(name => Header(exchange, name), messages) : null;
         RetrySnapshot retry = exchange.Snapshot.Retry;
         AttemptPolicy policy = new(new AttemptLimits(retry.MaxAttempts, TimeSpan.FromSeconds(retry.MaxWaitSeconds)), random);
         return new RouteSession(exchange, Pool, policy, plan, affinity, FirstTokenRule.EstimateTokens(body.Length));
@@ -108,6 +109,9 @@ internal sealed class RouteSession(
         _narrow = narrow;
         _history = _history.ForResume(broken.Account.Name, broken.Ask.Model, fault);
     }
+
+    /// <summary>What is asked for is the rest of an answer that broke.</summary>
+    public bool IsResuming => _narrow is not null;
 
     /// <summary>This is not the model the client's name stands for, but one that stands in for it.</summary>
     public bool IsFallback(string model) => model != plan.Model;

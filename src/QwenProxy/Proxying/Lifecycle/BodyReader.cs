@@ -27,8 +27,8 @@ internal static class BodyReader
                 return OwnErrors.InvalidRequest($"The request body has the content encoding \"{encoding}\", which this proxy does not read. Send it plain or as gzip, deflate, br or zstd.") with { Status = 415 };
             }
 
-            if (unpacked is null) into.GetMemory((int)Math.Min(request.ContentLength ?? 0, limitBytes) + 1);
-            return await FillAsync(unpacked ?? source, into, limitBytes, cancellationToken) ? null : OwnErrors.RequestTooLarge(limitBytes);
+            int expected = unpacked is null ? (int)Math.Min(request.ContentLength ?? 0, limitBytes) : 0;
+            return await FillAsync(unpacked ?? source, into, expected, limitBytes, cancellationToken) ? null : OwnErrors.RequestTooLarge(limitBytes);
         }
         catch (BadHttpRequestException fault) when (fault.Message.StartsWith("Unexpected end of request content", StringComparison.Ordinal))
         {
@@ -45,11 +45,12 @@ internal static class BodyReader
         }
     }
 
-    private static async ValueTask<bool> FillAsync(Stream source, PooledBytes into, int limitBytes, CancellationToken cancellationToken)
+    /// <param name="expected">The length that was announced; 0 for none. The buffer is held as long as the request lasts, so it is no larger than that.</param>
+    private static async ValueTask<bool> FillAsync(Stream source, PooledBytes into, int expected, int limitBytes, CancellationToken cancellationToken)
     {
         while (true)
         {
-            Memory<byte> room = into.GetMemory(Math.Clamp(into.Length, 4096, 1024 * 1024));
+            Memory<byte> room = into.GetMemory(into.Length <= expected && expected > 0 ? expected - into.Length + 1 : Math.Clamp(into.Length, 4096, 1024 * 1024));
             int read = await source.ReadAsync(room, cancellationToken);
             if (read == 0) return true;
             into.Advance(read);

@@ -22,6 +22,13 @@ internal static class ClientKeys
     public static bool IsAdmin(HttpRequest request, ProxySnapshot snapshot, DateTimeOffset now) =>
         Shown(request, candidate => Find(snapshot, candidate, now)) is { IsAdmin: true };
 
+    /// <summary>The client of such a key; null for any other text.</summary>
+    public static ClientSnapshot? FindAdmin(string candidate, ProxySnapshot snapshot, DateTimeOffset now) =>
+        candidate.Length > 0 && Find(snapshot, candidate, now) is { IsAdmin: true } client ? client : null;
+
+    /// <summary>Any text is in the place of a key.</summary>
+    public static bool ShowsOne(HttpRequest request) => Shown(request, static text => text) is not null;
+
     private static T? Shown<T>(HttpRequest request, Func<string, T?> find)
         where T : class
     {

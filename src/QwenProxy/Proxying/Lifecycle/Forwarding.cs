@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using QwenProxy.Core.Errors;
+using QwenProxy.Observability;
 using QwenProxy.Proxying.Attempts;
 using QwenProxy.Upstreams;
 using QwenProxy.Wire;
@@ -24,7 +25,7 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         exchange.IsStreaming = stream;
         exchange.LimitLifetime(stream ? exchange.Snapshot.Timeouts.Streaming : exchange.Snapshot.Timeouts.Request);
         exchange.AskedModel = model.IsEmpty ? "" : Plain(model.In(exchange.Body.Span));
-        if (exchange.AskedModel.Any(char.IsControl)) return OwnErrors.ControlCharactersInModel();
+        if (PrintableText.HasControl(exchange.AskedModel)) return OwnErrors.ControlCharactersInModel();
         if (lifecycle.EnterClient(exchange) is { } refused) return refused;
         using RouteSession route = router.Open(exchange, exchange.AskedModel, exchange.Body.Memory, default);
         // Not hedged: what a forwarded request does at an upstream is not known here, so it is done at one at a time.
@@ -35,6 +36,7 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         {
             route.Began(answer.Response);
             ProxyError? fault = await CopyAsync(exchange, answer);
+            answer.Attempt?.End(fault);
             if (fault is null) route.Succeeded();
             else route.Failed(fault);
             return fault;
@@ -148,16 +150,21 @@ internal sealed class Forwarding(RequestLifecycle lifecycle, Router router, Upst
         }
     }
 
-    private sealed class ForwardedAnswer(HttpResponseMessage response, CancellationTokenSource cancel) : IDisposable
+    private sealed class ForwardedAnswer(HttpResponseMessage response, CancellationTokenSource cancel) : IAttemptAnswer
     {
         public HttpResponseMessage Response => response;
 
         public CancellationTokenSource Cancel => cancel;
 
+        public bool IsStream => false;
+
+        public AttemptTelemetry? Attempt { get; set; }
+
         public void Dispose()
         {
             UpstreamTransport.Release(response);
             cancel.Dispose();
+            Attempt?.Dispose();
         }
     }
 }

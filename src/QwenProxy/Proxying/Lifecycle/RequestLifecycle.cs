@@ -81,7 +81,7 @@ internal sealed class RequestLifecycle(
             RequestLog.Translated(instruments.Logger, exchange.RequestId, PrintableText.Of(note));
         }
 
-        if (incoming.Chat.Model.Any(char.IsControl)) return OwnErrors.ControlCharactersInModel();
+        if (PrintableText.HasControl(incoming.Chat.Model)) return OwnErrors.ControlCharactersInModel();
         exchange.IsStreaming = incoming.Stream;
         exchange.AskedModel = incoming.Chat.Model;
         TimeoutsSnapshot timeouts = exchange.Snapshot.Timeouts;

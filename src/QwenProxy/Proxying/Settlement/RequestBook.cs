@@ -26,6 +26,8 @@ internal sealed class RequestBook
 {
     public const int Kept = 200;
 
+    private readonly Traffic _traffic = new();
+
     private readonly Lock _lock = new();
     private readonly HashSet<Exchange> _running = [];
     private readonly SettledRequest?[] _ended = new SettledRequest?[Kept];
@@ -42,18 +44,28 @@ internal sealed class RequestBook
         {
             _running.Remove(exchange);
             _ended[_endedCount++ % Kept] = settled;
+            _traffic.Add(settled.Entry);
         }
     }
 
     /// <summary>The last ones that ended, newest first.</summary>
-    public ImmutableArray<SettledRequest> Recent()
+    public ImmutableArray<SettledRequest> Recent() => Since(0).Ended;
+
+    /// <summary>What the last minute came to.</summary>
+    public MinuteTraffic LastMinute(DateTimeOffset now)
+    {
+        lock (_lock) return _traffic.LastMinute(now);
+    }
+
+    /// <summary>Those that ended after so many had ended, newest first and no more than are kept, and how many have by now.</summary>
+    public (ImmutableArray<SettledRequest> Ended, long Count) Since(long ended)
     {
         lock (_lock)
         {
-            int count = (int)Math.Min(_endedCount, Kept);
+            int count = (int)Math.Clamp(_endedCount - ended, 0, Math.Min(_endedCount, Kept));
             ImmutableArray<SettledRequest>.Builder recent = ImmutableArray.CreateBuilder<SettledRequest>(count);
             for (int back = 1; back <= count; back++) recent.Add(_ended[(_endedCount - back) % Kept]!);
-            return recent.MoveToImmutable();
+            return (recent.MoveToImmutable(), _endedCount);
         }
     }
 

@@ -28,16 +28,15 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
         Book(exchange);
         ImmutableArray<RepairCount> repairs = RepairCount.Of(exchange.Repairs);
         LedgerEntry entry = EntryOf(exchange, dialect, repairs);
-        string model = exchange.ServedModel ?? (exchange.Account is null ? "" : exchange.AskedModel);
-        instruments.Metrics.RequestEnded(dialect, model, entry.Status, entry.End, entry.Duration, entry.FirstByte);
+        SettledRequest settled = SettledOf(exchange, entry, repairs);
+        string provider = exchange.Snapshot.Accounts.FirstOrDefault(a => a.Name == entry.Account)?.Profile.Name ?? GenAi.OwnProvider;
+        instruments.Metrics.RequestEnded(settled, provider);
         instruments.Metrics.Repaired(exchange.Repairs);
-        if (entry.Tokens is { } tokens) instruments.Metrics.TokensUsed(model, tokens.Input, tokens.Output);
-        RequestTracing.EndRequest(exchange.Span, entry);
+        RequestTracing.EndRequest(exchange.Span, settled, provider);
         ledger?.Add(entry);
         LogRepairs(instruments.Logger, exchange);
-        SettledRequest settled = SettledOf(exchange, entry, repairs);
         book.End(exchange, settled);
-        if (instruments.Logger.IsEnabled(LogLevel.Information)) LogRequest(instruments.Logger, settled);
+        RequestLog.Request(instruments.Logger, settled);
         if (entry is { Tried: { } tried, End: not "complete" }) RequestLog.Tried(instruments.Logger, exchange.RequestId, tried);
     }
 
@@ -95,35 +94,6 @@ internal sealed class RequestSettlement(RequestBook book, LedgerWriter? ledger, 
             UpstreamBytes = exchange.UpstreamBytes,
             Repairs = repairs,
         };
-    }
-
-    private static void LogRequest(ILogger logger, SettledRequest settled)
-    {
-        LedgerEntry entry = settled.Entry;
-        RequestLog.Request(
-            logger,
-            settled.Method,
-            settled.Path,
-            entry.Status,
-            entry.End,
-            entry.AskedModel,
-            entry.ServedModel,
-            entry.Account,
-            entry.Client,
-            settled.Address,
-            settled.Agent,
-            settled.Stream,
-            settled.Native,
-            entry.Attempts,
-            entry.Resumes,
-            settled.RequestBytes,
-            settled.ResponseBytes,
-            settled.UpstreamBytes,
-            settled.FirstByteMs,
-            settled.DurationMs,
-            entry.Tokens?.Input,
-            entry.Tokens?.Output,
-            entry.RequestId);
     }
 
     private static void LogRepairs(ILogger logger, Exchange exchange)

@@ -37,7 +37,11 @@ internal sealed class StreamFrames(Exchange exchange, UpstreamStream upstream, S
 
     /// <summary>Takes what came before the first read: the first event that says something.</summary>
     /// <param name="now">The moment in milliseconds, on the clock of the later frames.</param>
-    public void TakeFirst(long now) => Take(upstream.Event, now);
+    public void TakeFirst(long now)
+    {
+        upstream.Attempt?.Names(upstream.Event);
+        Take(upstream.Event, now);
+    }
 
     /// <summary>Takes a whole frame. True when upstream said something in it, so that its silence begins anew.</summary>
     public bool Take(in SseFrame frame, long now)
@@ -113,6 +117,7 @@ internal sealed class StreamFrames(Exchange exchange, UpstreamStream upstream, S
         {
             if (part.Kind != PartKind.Finish) continue;
             ReadOnlySpan<byte> reason = e.Text(part);
+            upstream.Attempt?.Finishes(part.Choice, reason);
             if (!reason.SequenceEqual("error_finish"u8) && !reason.SequenceEqual("error"u8)) continue;
             Fail(OwnErrors.FailedFinish(TextOf(e)));
             return true;

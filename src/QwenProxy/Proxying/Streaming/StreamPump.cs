@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Errors;
 using QwenProxy.Upstreams;
@@ -21,11 +22,16 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
     /// <summary>As long as upstream has more at once, no flush is needed before this much has gathered.</summary>
     private const int FlushAtBytes = 16 * 1024;
 
+    /// <summary>An upstream that was silent for so long may be again: it is waited for without a buffer, at the price of one more system call.</summary>
+    private static readonly TimeSpan SlowGap = TimeSpan.FromMilliseconds(500);
+
     private readonly TimeProvider _time = exchange.Time;
     private long _arrived;
     private long _lastProgress;
     private long _lastWrite;
     private long _letGoAt = long.MaxValue;
+    private bool _isSlow;
+    private bool _rests;
 
     /// <summary>Runs to the stream's end. Null means complete: the terminal event is still to be written. Client and time limits end it by the exchange's token.</summary>
     public async Task<ProxyError?> RunAsync()
@@ -71,7 +77,9 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
     {
         try
         {
-            wait.Begin(upstream.Body.ReadAsync(upstream.Reader.GetMemory(), upstream.Cancel.Token));
+            _rests = _isSlow && upstream.CanWaitWithoutBuffer && upstream.Reader.TryRest();
+            _isSlow = false;
+            wait.Begin(upstream.Body.ReadAsync(_rests ? Memory<byte>.Empty : upstream.Reader.GetMemory(), upstream.Cancel.Token));
             return true;
         }
         catch (Exception failure) when (IsOfTransport(failure))
@@ -81,13 +89,15 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
         }
     }
 
-    /// <summary>Waits for the read. False at the end of the stream, whether clean or not.</summary>
+    /// <summary>Waits for the read, once an event, so its state is pooled. False at the end of the stream, whether clean or not.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> EndReadAsync(ReadOrTick wait)
     {
         try
         {
             while (!await wait.WaitAsync(NextWake())) await TickAsync();
             int read = wait.EndRead();
+            if (_rests) return true;
             if (read == 0)
             {
                 TakeLast();
@@ -95,7 +105,9 @@ internal sealed class StreamPump(Exchange exchange, UpstreamStream upstream, Str
             }
 
             upstream.Reader.Advance(read);
-            _arrived = _time.GetTimestamp();
+            long now = _time.GetTimestamp();
+            _isSlow = now - _arrived >= Ticks(SlowGap);
+            _arrived = now;
             if (upstream.Reader.PendingBytes > read) _lastProgress = _arrived;
             return true;
         }

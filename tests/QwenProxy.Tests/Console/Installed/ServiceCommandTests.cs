@@ -1,5 +1,6 @@
 using QwenProxy.Console;
 using QwenProxy.Console.Installed;
+using QwenProxy.Observability;
 using QwenProxy.Tests.Support;
 
 namespace QwenProxy.Tests.Console.Installed;

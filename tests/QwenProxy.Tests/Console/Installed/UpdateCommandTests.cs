@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using QwenProxy.Console;
 using QwenProxy.Console.Installed;
+using QwenProxy.Observability;
 
 namespace QwenProxy.Tests.Console.Installed;
 

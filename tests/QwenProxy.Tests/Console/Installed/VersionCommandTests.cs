@@ -1,6 +1,7 @@
 using System.Text.Json;
 using QwenProxy.Console;
 using QwenProxy.Console.Installed;
+using QwenProxy.Observability;
 
 namespace QwenProxy.Tests.Console.Installed;
 

@@ -1,8 +1,9 @@
 using System.Globalization;
+using System.Text.Json;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Clients;
 
-namespace QwenProxy.Console;
+namespace QwenProxy.Clients;
 
 /// <summary>Clients and their limits in a person's words.</summary>
 internal static class ClientTexts
@@ -22,6 +23,18 @@ internal static class ClientTexts
         if (limits.UsdPerMonth is { } dollars) said.Add(string.Create(CultureInfo.InvariantCulture, $"{dollars} USD/month"));
         if (limits.Priority != 0) said.Add(string.Create(CultureInfo.InvariantCulture, $"priority {limits.Priority}"));
         return string.Join(", ", said);
+    }
+
+    /// <summary>Writes what is kept of a key, and its text where one was made, as members of the object begun.</summary>
+    public static void WriteChange(Utf8JsonWriter json, KeyChange change)
+    {
+        StoredKey stored = change.Stored!;
+        json.WriteString("name", stored.Name);
+        if (change.Key is { } key) json.WriteString("key", key);
+        json.WriteString("created", stored.Created);
+        if (stored.Revoked is { } revoked) json.WriteString("revoked", revoked);
+        if (change.OldUntil is { } until) json.WriteString("oldUntil", until);
+        KeyRingJson.WriteLimits(json, stored.Limits);
     }
 
     /// <summary>As the clock on this machine's wall shows it.</summary>

@@ -5,7 +5,7 @@ using QwenProxy.Core.Clients;
 using QwenProxy.Credentials;
 using QwenProxy.Storage;
 
-namespace QwenProxy.Console;
+namespace QwenProxy.Clients;
 
 /// <summary>
 /// Changes client keys: on one machine their file, one command at a time, the whole file in one step, readable by its owner only; in a fleet their rows.

@@ -2,7 +2,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace QwenProxy.Console.Installed;
+namespace QwenProxy.Observability;
 
 /// <summary>Which program this is and how it came here.</summary>
 /// <param name="Version">As the release is called: <c>1.2.3</c>, or <c>1.3.0-dev</c> between two releases.</param>
