@@ -212,7 +212,7 @@ internal sealed partial class DatabaseLedgerOutput(FleetDatabase database, Ledge
     [LoggerMessage(EventId = 73, Level = LogLevel.Error, Message = "What waits in {File} cannot be delivered before the next batch is spilled: {Problem}")]
     private static partial void LogStuck(ILogger logger, string file, string problem);
 
-    [LoggerMessage(EventId = 78, Level = LogLevel.Warning, Message = "Old requests in {Database} could not be dropped; it is tried again in an hour: {Problem}")]
+    [LoggerMessage(EventId = 79, Level = LogLevel.Warning, Message = "Old requests in {Database} could not be dropped; it is tried again in an hour: {Problem}")]
     private static partial void LogNotPruned(ILogger logger, string database, string problem);
 
     [LoggerMessage(EventId = 74, Level = LogLevel.Error, Message = "Request {Id} is not in the ledger: {Database} refuses it: {Problem}")]
