@@ -203,18 +203,18 @@ internal sealed partial class DatabaseLedgerOutput(FleetDatabase database, Ledge
         }
     }
 
-    [LoggerMessage(EventId = 71, Level = LogLevel.Warning, Message = "Requests are written down in {File} until {Database} takes them")]
+    [LoggerMessage(EventId = 4021, Level = LogLevel.Warning, Message = "Requests are written down in {File} until {Database} takes them")]
     private static partial void LogSpilling(ILogger logger, string file, string database);
 
-    [LoggerMessage(EventId = 72, Level = LogLevel.Information, Message = "{Count} requests that had waited are in {Database} now")]
+    [LoggerMessage(EventId = 4022, Level = LogLevel.Information, Message = "{Count} requests that had waited are in {Database} now")]
     private static partial void LogDelivered(ILogger logger, long count, string database);
 
-    [LoggerMessage(EventId = 73, Level = LogLevel.Error, Message = "What waits in {File} cannot be delivered before the next batch is spilled: {Problem}")]
+    [LoggerMessage(EventId = 4023, Level = LogLevel.Error, Message = "What waits in {File} cannot be delivered before the next batch is spilled: {Problem}")]
     private static partial void LogStuck(ILogger logger, string file, string problem);
 
-    [LoggerMessage(EventId = 79, Level = LogLevel.Warning, Message = "Old requests in {Database} could not be dropped; it is tried again in an hour: {Problem}")]
+    [LoggerMessage(EventId = 4020, Level = LogLevel.Warning, Message = "Old requests in {Database} could not be dropped; it is tried again in an hour: {Problem}")]
     private static partial void LogNotPruned(ILogger logger, string database, string problem);
 
-    [LoggerMessage(EventId = 74, Level = LogLevel.Error, Message = "Request {Id} is not in the ledger: {Database} refuses it: {Problem}")]
+    [LoggerMessage(EventId = 4024, Level = LogLevel.Error, Message = "Request {Id} is not in the ledger: {Database} refuses it: {Problem}")]
     private static partial void LogRefused(ILogger logger, string id, string database, string problem);
 }
