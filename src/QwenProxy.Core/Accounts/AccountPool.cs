@@ -231,8 +231,10 @@ public sealed partial class AccountPool(int breakerFailures, TimeSpan breakerOpe
         }
 
         Cooldown? cooldown = _cooldowns.Find(account, model, now);
+        QuotaHold? hold = cooldown is { Hard: true } ? null : _quotas.Hold(account, model, claim, now);
+        // Upstream's own words are better than our count, but what is kept for others nobody asks for.
         bool isTold = cooldown is not null && (cooldown.Hard || ErrorPolicy.For(cooldown.Kind).Bans);
-        if (!isTold && _quotas.Hold(account, model, claim, now) is { } hold) return HeldBack(account, model, hold, now);
+        if (hold is not null && (hold.Reserve is not null || !isTold)) return HeldBack(account, model, hold, now);
         if (cooldown is null) return new Candidate(account, model, CandidateState.Ready);
         CandidateState state = cooldown.Hard ? CandidateState.Cooling : CandidateState.Last;
         // A named time is when it may be asked; where an account is asked last, the end of its window is what callers can count on.

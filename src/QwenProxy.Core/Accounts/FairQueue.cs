@@ -21,10 +21,10 @@ public interface ISlotWaiter
 }
 
 /// <summary>
-/// Who gets the next free slot: deficit round robin over clients, one turn for each in a round, within a round by priority and then by who was served
-/// longest ago; each client's own requests in the order they came. A client that could not use its turn, since none of its requests goes to the account that
-/// became free, keeps that one turn. So a client with 500 requests adds one turn to the wait of another. When the queue is full, the client with the most in it
-/// loses its newest. Not thread-safe: the pool's lock covers it.
+/// Who gets the next free slot: the clients in turn, by priority and then by who was served longest ago, but nobody twice before one that waits all the while
+/// for such a slot; each client's own requests in the order they came. So a client with 500 requests adds one turn to the wait of another, whatever the
+/// priorities, and whichever other slots the two could use meanwhile: rounds that begin anew for all would not hold that over several accounts. When the
+/// queue is full, the client with the most in it loses its newest. Not thread-safe: the pool's lock covers it.
 /// </summary>
 public sealed class FairQueue(int maxLength)
 {
@@ -46,6 +46,7 @@ public sealed class FairQueue(int maxLength)
         if (Count >= MaxLength && !MakeRoom(waiter.Client)) return false;
         if (!_lines.TryGetValue(waiter.Client, out Line? line)) _lines.Add(waiter.Client, line = new Line());
         line.Priority = waiter.Priority;
+        if (line.Waiters.Count == 0) line.Since = _turns;
         line.Waiters.AddLast(waiter);
         Count++;
         return true;
@@ -62,25 +63,23 @@ public sealed class FairQueue(int maxLength)
     public bool TryTake(string account, [NotNullWhen(true)] out ISlotWaiter? next)
     {
         next = null;
-        Line? chosen = null;
-        ISlotWaiter? first = null;
+        long oldest = long.MaxValue;
         foreach (Line line in _lines.Values)
         {
-            if (line.Waiters.FirstOrDefault(w => w.Accepts(account)) is not { } waiter || (chosen is not null && !line.IsBefore(chosen))) continue;
-            (chosen, first) = (line, waiter);
+            if (line.FirstFor(account) is not null) oldest = Math.Min(oldest, line.Since);
+        }
+
+        Line? chosen = null;
+        foreach (Line line in _lines.Values)
+        {
+            // Who was served after the oldest began to wait has had his turn.
+            if (line.Served <= oldest && line.FirstFor(account) is not null && (chosen is null || line.IsBefore(chosen))) chosen = line;
         }
 
         if (chosen is null) return false;
-        // Nobody who could use this slot has a turn left: the next round begins.
-        if (!chosen.HasTurn)
-        {
-            foreach (Line line in _lines.Values) line.HasTurn = line.Waiters.Count > 0;
-        }
-
-        chosen.HasTurn = false;
-        chosen.Served = ++_turns;
-        chosen.Waiters.Remove(first!);
-        next = first!;
+        next = chosen.FirstFor(account)!;
+        chosen.Served = chosen.Since = ++_turns;
+        chosen.Waiters.Remove(next);
         return Left();
     }
 
@@ -109,10 +108,14 @@ public sealed class FairQueue(int maxLength)
 
         public int Priority { get; set; }
 
-        public bool HasTurn { get; set; }
-
+        /// <summary>The turn that it had last; 0 for none.</summary>
         public long Served { get; set; }
 
-        public bool IsBefore(Line other) => HasTurn != other.HasTurn ? HasTurn : (Priority, Served).CompareTo((other.Priority, other.Served)) < 0;
+        /// <summary>The turn at which it began to wait, or was served while it went on waiting.</summary>
+        public long Since { get; set; }
+
+        public ISlotWaiter? FirstFor(string account) => Waiters.FirstOrDefault(w => w.Accepts(account));
+
+        public bool IsBefore(Line other) => (Priority, Served, Since).CompareTo((other.Priority, other.Served, other.Since)) < 0;
     }
 }

@@ -22,8 +22,8 @@ internal sealed class QuotaCharge(UsageWindow[] windows, string model, TokenCoun
 
     public DateTimeOffset At => at;
 
-    /// <summary>The windows that were used up when the call began.</summary>
-    public List<UsageWindow>? Over { get; set; }
+    /// <summary>For each of the windows, what it tells when upstream serves the call; null for nothing.</summary>
+    public Contradiction[]? Tells { get; set; }
 }
 
 /// <summary>
@@ -70,9 +70,10 @@ internal sealed class AccountQuotas
     {
         if (!_plans.TryGetValue(account, out Plan? plan)) return null;
         QuotaCharge charge = new(plan.WindowsOf(model), model, new TokenCounts(claim.Tokens, 0), now);
-        foreach (UsageWindow window in charge.Windows)
+        for (int i = 0; i < charge.Windows.Length; i++)
         {
-            if (window.Reserve(QuotaAmount.Of(window.Rule, model, charge.Estimate), now)) (charge.Over ??= []).Add(window);
+            Contradiction tells = charge.Windows[i].Reserve(QuotaAmount.Of(charge.Windows[i].Rule, model, charge.Estimate), now);
+            if (tells != Contradiction.None) (charge.Tells ??= new Contradiction[charge.Windows.Length])[i] = tells;
         }
 
         return charge;
@@ -85,10 +86,11 @@ internal sealed class AccountQuotas
     public static void End(QuotaCharge? charge, bool counts, bool served, TokenCounts? tokens)
     {
         if (charge is null) return;
-        foreach (UsageWindow window in charge.Windows)
+        for (int i = 0; i < charge.Windows.Length; i++)
         {
+            UsageWindow window = charge.Windows[i];
             decimal? taken = counts ? QuotaAmount.Of(window.Rule, charge.Model, tokens ?? charge.Estimate) : null;
-            window.Settle(QuotaAmount.Of(window.Rule, charge.Model, charge.Estimate), taken, charge.At, served && charge.Over?.Contains(window) == true);
+            window.Settle(QuotaAmount.Of(window.Rule, charge.Model, charge.Estimate), taken, charge.At, served && charge.Tells is { } tells ? tells[i] : Contradiction.None);
         }
     }
 

@@ -4,6 +4,14 @@ using QwenProxy.Core.Catalogue;
 
 namespace QwenProxy.Core.Quotas;
 
+/// <summary>What it tells when upstream serves a call for which nothing was left.</summary>
+internal enum Contradiction
+{
+    None,
+    Some,
+    Whole,
+}
+
 /// <summary>
 /// Counts one window of one account. What was used stands in counts of a sixtieth of the window, so a window that slides lets go of it up to that much late
 /// and never early. What calls that run may take is kept beside it. Not thread-safe: the pool's lock covers it.
@@ -27,6 +35,7 @@ internal sealed class UsageWindow(string account, QuotaRule rule, string? model)
     private decimal? _learned;
     private DateTimeOffset? _exhausted;
     private DateTimeOffset? _heldSince;
+    private decimal _beyond;
     private int _warned;
 
     /// <summary>An edit of the configuration may change limits, rates and the day on which a month begins.</summary>
@@ -61,7 +70,7 @@ internal sealed class UsageWindow(string account, QuotaRule rule, string? model)
         {
             // A clock that goes back opens no window anew.
             if (_around is not null && now < _around.Value.Start) return;
-            if (_around is not null) _exhausted = null;
+            if (_around is not null) (_exhausted, _beyond) = (null, 0);
             _around = Rule.Around(now);
         }
 
@@ -87,27 +96,28 @@ internal sealed class UsageWindow(string account, QuotaRule rule, string? model)
     /// <summary>A call that takes so much would go into the part that is kept.</summary>
     public bool Keeps(decimal need, int percent) => Limit is { } limit && Used + Reserved + need > limit * (100 - percent) / 100;
 
-    /// <summary>A call begins. True when it would be a contradiction if upstream served it.</summary>
-    public bool Reserve(decimal amount, DateTimeOffset now)
+    /// <summary>A call begins. What it would tell if upstream served it: nothing new, that more is left than was counted, or that the count is not upstream's at all.</summary>
+    public Contradiction Reserve(decimal amount, DateTimeOffset now)
     {
         Turn(now);
-        bool isOver = Stated is { } limit && Used + amount > limit;
+        Contradiction found = Contradiction.None;
+        // What a window that slides is about to let go of, upstream may have let go of already.
+        if (Stated is { } limit && Used - Leaving(now) >= limit) found = now - _heldSince >= s_relook ? Contradiction.Whole : Contradiction.Some;
         if (_heldSince is not null) _heldSince = now;
         Reserved += amount;
-        return isOver;
+        return found;
     }
 
     /// <summary>A call is over.</summary>
     /// <param name="reserved">What <see cref="Reserve"/> was given.</param>
     /// <param name="taken">What it took; null when upstream did not take it on.</param>
     /// <param name="at">When it began, which is when upstream counts.</param>
-    /// <param name="wasOver">What <see cref="Reserve"/> returned, where upstream has served it.</param>
-    public void Settle(decimal reserved, decimal? taken, DateTimeOffset at, bool wasOver)
+    /// <param name="found">What <see cref="Reserve"/> returned, where upstream has served it.</param>
+    public void Settle(decimal reserved, decimal? taken, DateTimeOffset at, Contradiction found)
     {
         Reserved -= reserved;
         if (taken is not { } amount) return;
-        // It was not used up after all: it began anew without our knowing, or there is more than is stated. How much, the next refusal will tell.
-        if (wasOver) CountAnew(at);
+        if (found != Contradiction.None) PutRight(amount, found, at);
         if (_exhausted <= at) _exhausted = null;
         Add(amount, at);
         if (_learned < Used) _learned = null;
@@ -145,7 +155,18 @@ internal sealed class UsageWindow(string account, QuotaRule rule, string? model)
     {
         _counts.Clear();
         (Used, Since) = (0, now);
-        (_exhausted, _learned, _heldSince) = (null, null, null);
+        (_exhausted, _learned, _heldSince, _beyond) = (null, null, null, 0);
+    }
+
+    /// <summary>
+    /// Upstream served although nothing was left: a little more is left than was counted. When that goes on, or was so after a day of rest, the window began
+    /// anew without our knowing or is larger than is stated; how much, the next refusal will tell.
+    /// </summary>
+    private void PutRight(decimal amount, Contradiction found, DateTimeOffset at)
+    {
+        _beyond += amount;
+        if (found == Contradiction.Whole || Stated is not { } limit || _beyond > Math.Max(10, limit / 20)) CountAnew(at);
+        else Drop(Used - (limit - 1));
     }
 
     public QuotaStanding Look(QuotaReserve? reserve, DateTimeOffset now)
@@ -213,7 +234,7 @@ internal sealed class UsageWindow(string account, QuotaRule rule, string? model)
         foreach (QuotaCount count in record.Counts) Add(count.Used, count.From);
         (_learned, _told, _exhausted, _warned) = (record.Learned, record.Told, record.Exhausted, record.Warned);
         // It rested before the restart as well: that is no reason to look anew.
-        if (Stated <= Used) _heldSince = record.Counts[^1].From;
+        if (Stated <= Used) _heldSince = record.Counts[^1].From + Grain;
     }
 
     private bool Blocks(decimal need) => Stated is { } limit && Used + Reserved + need > limit;
@@ -221,6 +242,25 @@ internal sealed class UsageWindow(string account, QuotaRule rule, string? model)
     private bool HasLeft(Count count, DateTimeOffset now) => Rule.Slides ? Leaves(count) <= now : _around is { } around && count.From < around.Start;
 
     private DateTimeOffset Leaves(Count count) => count.From + Grain + Rule.Length;
+
+    private decimal Leaving(DateTimeOffset now)
+    {
+        decimal leaving = 0;
+        for (int i = 0; Rule.Slides && i < _counts.Count && _counts[i].From + Rule.Length <= now; i++) leaving += _counts[i].Used;
+        return leaving;
+    }
+
+    /// <summary>Takes so much out of the oldest counts.</summary>
+    private void Drop(decimal amount)
+    {
+        for (int i = 0; i < _counts.Count && amount > 0; i++)
+        {
+            decimal part = Math.Min(amount, _counts[i].Used);
+            CollectionsMarshal.AsSpan(_counts)[i].Used -= part;
+            Used -= part;
+            amount -= part;
+        }
+    }
 
     private void Add(decimal amount, DateTimeOffset at)
     {

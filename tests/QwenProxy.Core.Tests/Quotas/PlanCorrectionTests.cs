@@ -46,11 +46,13 @@ public sealed class PlanCorrectionTests
     }
 
     [Fact]
-    public void ServedBeyondTheLimit_BeginsTheCountAnew()
+    public void ServedBeyondTheLimit_PutsTheCountRightAndWhenItGoesOnBeginsItAnew()
     {
         World world = new(accounts: [With(Week)]);
-        Assert.Equal(12, Ask(world, 12)["plan"]);
-        Assert.Equal(2, world.Pool.Quotas(world.Now).Single().Used);
+        Assert.Equal(20, Ask(world, 20)["plan"]);
+        Assert.Equal(10, world.Pool.Quotas(world.Now).Single().Used);
+        Ask(world, 3);
+        Assert.Equal(3, world.Pool.Quotas(world.Now).Single().Used);
     }
 
     [Fact]

@@ -154,6 +154,7 @@ internal sealed class PlanRequest(PlanSimulation simulation, PlannedRequest plan
         FaultKind? fault = simulation.World.DrawFault();
         ProxyError? error = fault is { } kind ? Resilience.World.Fail(kind) : null;
         DateTimeOffset? reset = null;
+        TakenCall? taken = null;
         if (error is null || !ErrorPolicy.For(error.Kind).Refuses)
         {
             if (upstream.Refuses(ask.Model, simulation.Now) is { } refusal)
@@ -163,31 +164,41 @@ internal sealed class PlanRequest(PlanSimulation simulation, PlannedRequest plan
             }
             else
             {
-                upstream.Take(ask.Model, error is null ? planned.Tokens : planned.Prompt, simulation.Now);
+                taken = upstream.Take(ask.Model, simulation.Now);
                 if (isSpent) simulation.CountsAnew(ask.Account);
             }
         }
 
         simulation.Trace($"{simulation.Now:MM-dd HH:mm:ss.fff} request {number} of {planned.Client} asks {ask.Account}/{ask.Model}{(ask.IsLastResort ? " as a last resort" : "")}: {error?.Message ?? "answers"}");
+        bool isRight = !simulation.WasCountedAnew(ask.Account);
         if (error is { Kind: FaultKind.QuotaExhausted }) simulation.CountsAnew(ask.Account);
-        simulation.After(took, () => Settle(ask, lease, error, reset));
+        simulation.After(took, () =>
+        {
+            if (_isDead) return;
+            if (taken is not null) taken.Tokens = error is null ? planned.Tokens : planned.Prompt;
+            Settle(ask, lease, error, isRight, reset);
+        });
     }
 
-    private void Settle(NextStep.Ask ask, Lease lease, ProxyError? error, DateTimeOffset? reset)
+    private void Settle(NextStep.Ask ask, Lease lease, ProxyError? error, bool isRight, DateTimeOffset? reset)
     {
-        if (_isDead) return;
         _lease = null;
         if (simulation.Sabotage == PlanSabotage.CountRefusals) lease.HasBegun = true;
         lease.Settle(error, simulation.Now, error is null ? new TokenCounts(planned.Tokens, 0) : null);
         simulation.Rules.Ended(ask.Account);
         if (error is null)
         {
-            simulation.Rules.Served(ask.Account);
+            simulation.Rules.Served(ask.Account, ask.Model);
             End("answered");
             return;
         }
 
-        if (error.Kind == FaultKind.QuotaExhausted) simulation.Rules.Refused(this, ask, reset);
+        if (error.Kind == FaultKind.QuotaExhausted)
+        {
+            if (isRight) simulation.Rules.RefusedRightly(this, ask);
+            simulation.Rules.Refused(ask, error.Message.StartsWith("Free", StringComparison.Ordinal), reset);
+        }
+
         _history.Failed(ask.Account, ask.Model, error);
         Next();
     }

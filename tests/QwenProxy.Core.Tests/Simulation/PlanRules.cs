@@ -32,13 +32,17 @@ internal sealed class PlanRules(PlanSimulation simulation)
         _running[ask.Account] = _running.GetValueOrDefault(ask.Account) + 1;
         Count(ask.IsLastResort ? "last resort" : "attempt");
         Hold(account.MaxConcurrent is not { } most || _running[ask.Account] <= most, $"{ask.Account} runs {account.MaxConcurrent} at once at most");
-        if (!ask.IsLastResort) Hold(!_rests.TryGetValue(ask.Account, out DateTimeOffset until) || simulation.Now >= until, "an account that is used up rests until its reset while another can serve");
+        foreach (string key in (string[])[ask.Account, $"{ask.Account}/{ask.Model}"])
+        {
+            if (!ask.IsLastResort) Hold(!_rests.TryGetValue(key, out DateTimeOffset until) || simulation.Now >= until, "an account that is used up rests until its reset while another can serve");
+        }
+
         // Once a day an account that is used up is looked at again.
         bool mayLook = _asked.TryGetValue(ask.Account, out DateTimeOffset last) && simulation.Now - last >= TimeSpan.FromHours(24);
         _asked[ask.Account] = simulation.Now;
         if (mayLook) _looking.Add(request);
         TrueQuota upstream = simulation.World.Upstreams[ask.Account];
-        if (!upstream.IsHonest) return;
+        if (!upstream.IsHonest || simulation.WasCountedAnew(ask.Account)) return;
         foreach (QuotaRule rule in account.Quota!.Windows)
         {
             long used = upstream.Used(rule, ask.Model, simulation.Now);
@@ -48,34 +52,45 @@ internal sealed class PlanRules(PlanSimulation simulation)
         }
     }
 
-    public void Refused(PlanRequest request, NextStep.Ask ask, DateTimeOffset? reset)
+    /// <summary>Upstream says that a quota is used up, and nothing was put right before.</summary>
+    public void RefusedRightly(PlanRequest request, NextStep.Ask ask)
+    {
+        if (simulation.World.Upstreams[ask.Account].IsHonest) Hold(ask.IsLastResort || _looking.Remove(request), "an honest plan refuses nobody but a last resort and a look once a day");
+    }
+
+    public void Refused(NextStep.Ask ask, bool isOfModel, DateTimeOffset? reset)
     {
         Count("refused for its quota");
-        if (simulation.World.Upstreams[ask.Account].IsHonest) Hold(ask.IsLastResort || _looking.Remove(request), "an honest plan refuses nobody but a last resort and a look once a day");
         DateTimeOffset look = simulation.Now.AddHours(24);
-        if (reset is { } at) _rests[ask.Account] = at < look ? at : look;
+        if (reset is { } at) _rests[isOfModel ? $"{ask.Account}/{ask.Model}" : ask.Account] = at < look ? at : look;
     }
 
     public void Ended(string account) => _running[account]--;
 
     /// <summary>Upstream serves a call: what it was thought to rest for is over.</summary>
-    public void Served(string account) => _rests.Remove(account);
+    public void Served(string account, string model)
+    {
+        _rests.Remove(account);
+        _rests.Remove($"{account}/{model}");
+    }
 
     public void Waits(PlanRequest request) => _passed[request] = [];
 
     public void WaitsNoMore(PlanRequest request) => _passed.Remove(request);
 
-    /// <summary>A slot goes to a client. Whoever waits for it as the first of another client is passed over, and not often.</summary>
+    /// <summary>A slot goes to a client. Whoever waits for it as the first of another client is passed over, and not twice.</summary>
     public void Granted(PlanRequest request, string account)
     {
         Count("slot granted");
+        // Its client has had a turn: for what else it waits for, the count begins anew.
+        foreach (PlanRequest other in _passed.Keys.Where(r => r.Planned.Client == request.Planned.Client)) _passed[other].Clear();
         foreach (IGrouping<string, PlanRequest> client in _passed.Keys.GroupBy(r => r.Planned.Client).Where(c => c.Key != request.Planned.Client).ToArray())
         {
             PlanRequest first = client.MinBy(r => r.WaitNumber)!;
             if (!first.WaitsFor(account)) continue;
             Dictionary<string, int> by = _passed[first];
             by[request.Planned.Client] = by.GetValueOrDefault(request.Planned.Client) + 1;
-            Hold(by[request.Planned.Client] <= 2, $"a client that waits for {account} is passed over twice at most by any other");
+            Hold(by[request.Planned.Client] <= 1, $"a client that waits for {account} is passed over once at most by any other");
         }
     }
 

@@ -8,7 +8,7 @@ namespace QwenProxy.Core.Tests.Simulation;
 /// </summary>
 public sealed class PlanSimulationTests(ITestOutputHelper output)
 {
-    private const int DefaultCount = 2000;
+    private const int DefaultCount = 1200;
 
     private static readonly string[] s_mustHappen =
     [
@@ -27,14 +27,15 @@ public sealed class PlanSimulationTests(ITestOutputHelper output)
 
         int count = int.TryParse(Environment.GetEnvironmentVariable("QWEN_SIMULATION_COUNT"), NumberStyles.None, CultureInfo.InvariantCulture, out int asked) ? asked : DefaultCount;
         Dictionary<string, int> tally = [];
-        for (int seed = 1; seed <= count; seed++)
+        List<string> broken = [];
+        for (int seed = 1; seed <= count && broken.Count < 10; seed++)
         {
             PlanSimulation simulation = new(seed);
-            string? broken = Run(simulation);
-            Assert.True(broken is null, $"Seed {seed}: {broken}. QWEN_PLANS_SEED={seed} shows the run.");
+            if (Run(simulation) is { } rule) broken.Add($"Seed {seed}: {rule}. QWEN_PLANS_SEED={seed} shows the run.");
             foreach ((string what, int times) in simulation.Rules.Tally) tally[what] = tally.GetValueOrDefault(what) + times;
         }
 
+        Assert.True(broken.Count == 0, string.Join('\n', broken));
         output.WriteLine($"{count} seeds: {string.Join(", ", tally.OrderByDescending(t => t.Value).Select(t => $"{t.Key} {t.Value}"))}");
         Assert.All(s_mustHappen, what => Assert.True(tally.GetValueOrDefault(what) > 0, $"'{what}' never happened: the simulation does not look at it."));
     }

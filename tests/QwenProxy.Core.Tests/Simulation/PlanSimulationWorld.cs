@@ -86,7 +86,7 @@ internal sealed class PlanSimulationWorld
 /// </summary>
 internal sealed class TrueQuota
 {
-    private readonly List<(DateTimeOffset At, string Model, long Tokens)> _taken = [];
+    private readonly List<TakenCall> _taken = [];
     private readonly ImmutableArray<QuotaRule> _rules;
 
     public TrueQuota(ImmutableArray<QuotaRule> stated, bool isHonest, Random random)
@@ -117,10 +117,25 @@ internal sealed class TrueQuota
     public long Used(QuotaRule rule, string? model, DateTimeOffset now)
     {
         DateTimeOffset from = rule.Around(now)?.Start ?? now - rule.Length;
-        IEnumerable<(DateTimeOffset At, string Model, long Tokens)> inside = _taken.Where(t => (rule.Slides ? t.At > from : t.At >= from) && (!rule.EachModel || t.Model == model));
+        IEnumerable<TakenCall> inside = _taken.Where(t => (rule.Slides ? t.At > from : t.At >= from) && (!rule.EachModel || t.Model == model));
         return rule.Counts == QuotaUnit.Requests ? inside.Count() : inside.Sum(t => t.Tokens);
     }
 
-    /// <summary>Counts a call at its beginning; <paramref name="tokens"/> are known to the proxy at its end only.</summary>
-    public void Take(string model, long tokens, DateTimeOffset now) => _taken.Add((now, model, tokens));
+    /// <summary>Counts a call at its beginning; its tokens are known at its end.</summary>
+    public TakenCall Take(string model, DateTimeOffset now)
+    {
+        TakenCall call = new(now, model);
+        _taken.Add(call);
+        return call;
+    }
+}
+
+/// <summary>A call that upstream took on.</summary>
+internal sealed class TakenCall(DateTimeOffset at, string model)
+{
+    public DateTimeOffset At => at;
+
+    public string Model => model;
+
+    public long Tokens { get; set; }
 }
