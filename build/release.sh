@@ -57,6 +57,7 @@ documents() {
 }
 
 built=()
+linked=()
 for platform in "${platforms[@]}"; do
   folder="$work/$platform/qwen-proxy-$version-$platform"
   rm -f "$output/qwen-proxy-$version-$platform".*
@@ -77,10 +78,13 @@ for platform in "${platforms[@]}"; do
   if [ -d "$work/documents" ]; then cp -r "$work/documents/." "$folder/"; fi
   archive "$platform"
   built+=("$platform")
+  case "$form" in single*) ;; *) linked+=("$platform") ;; esac
   say "$platform: ${form%% *}, $(du -b "$folder"/qwen-proxy* | sort -n | awk '{s=$1} END {printf "%.1f MB", s / 1e6}')"
 done
 
-for platform in "${built[@]}"; do
+[ -d "$work/documents" ] || could_not+=("man page and completions: they come from the program, and none that was built runs here")
+# A service without a home has no place where a single file could unpack SQLite's library.
+for platform in "${linked[@]}"; do
   case "$platform" in
     linux-x64 | linux-arm64) packaging/deb/build.sh "$version" "$platform" "$work/$platform/qwen-proxy-$version-$platform" "$output" ;;
   esac
@@ -91,7 +95,8 @@ dotnet restore src/QwenProxy "$artifacts" > "$work/pack.log" 2>&1 || { tail -n 5
 dotnet pack src/QwenProxy --no-restore "${common[@]}" -o "$output" > "$work/pack.log" 2>&1 || { tail -n 5 "$work/pack.log" >&2; exit 1; }
 dotnet tool restore > "$work/tools.log" 2>&1 || { cat "$work/tools.log" >&2; exit 1; }
 dotnet CycloneDX src/QwenProxy/QwenProxy.csproj --recursive --exclude-dev --disable-package-restore --output "$output" --filename "qwen-proxy-$version.cdx.json" --output-format Json \
-  --no-serial-number --set-name qwen-proxy --set-version "$version" --base-intermediate-output-path "$PWD/artifacts/shipped/obj" > "$work/sbom.log" 2>&1 || { cat "$work/sbom.log" >&2; exit 1; }
+  --no-serial-number --set-name qwen-proxy --set-version "$version" --base-intermediate-output-path "$PWD/artifacts/shipped" > "$work/sbom.log" 2>&1 || { cat "$work/sbom.log" >&2; exit 1; }
+grep -q '"purl": "pkg:nuget/' "$output/qwen-proxy-$version.cdx.json" || { echo "build/release.sh: the SBOM names no package" >&2; exit 1; }
 # The one thing in it that would differ from build to build.
 sed -i -E "s/(\"timestamp\": *)\"[^\"]*\"/\1\"$(date -u -d "$stamp" +%Y-%m-%dT%H:%M:%SZ)\"/" "$output/qwen-proxy-$version.cdx.json"
 cp install.sh "$output/install.sh"

@@ -199,7 +199,8 @@ internal sealed class ChoiceReplay
         {
             call = _newCalls.Count;
             _newCalls.Add(index >= 0 ? index : call);
-            if (call > 0 && call <= _callLengths.Length && _callDone[call - 1] < _callLengths[call - 1]) return Channel($"tool{call - 1}");
+            // Calls that came side by side come so again: one that was sent too may begin before the last is repeated, a new one may not.
+            if (call == _callLengths.Length && !CallsRepeated(except: -1)) return Channel($"tool{call}");
         }
 
         if (call < _callLengths.Length) return TakeSentCall(e, i, call, name);
@@ -214,6 +215,16 @@ internal sealed class ChoiceReplay
         return null;
     }
 
+    private bool CallsRepeated(int except)
+    {
+        for (int i = 0; i < _callLengths.Length; i++)
+        {
+            if (i != except && _callDone[i] < _callLengths[i]) return false;
+        }
+
+        return true;
+    }
+
     /// <summary>A call the client has the beginning of: it keeps the id and name it has, and gets the arguments that are left.</summary>
     private string? TakeSentCall(ChatEvent e, int i, int call, string name)
     {
@@ -223,6 +234,8 @@ internal sealed class ChoiceReplay
         int left = _callLengths[call] - _callDone[call];
         int same = text.CommonPrefixLength(sent.Arguments.Slice(_callDone[call], left));
         if (same < left && same < text.Length) return Channel($"tool{call}");
+        // New words of one call are shown only when what was sent of all others has come again.
+        if (same < text.Length && !CallsRepeated(except: call)) return Channel($"tool{call}");
         _callDone[call] += same;
         RepeatedBytes += same;
         bool nameIsNew = name.Length > 0 && sent.Name.Length == 0;

@@ -109,14 +109,25 @@ internal sealed record SetupOptions(string Client, bool Undo, bool Print, Config
 
     /// <summary>A model that is not on offer is written all the same.</summary>
     public bool Force { get; init; }
+
+    /// <summary>The client key as written: itself, <c>env:NAME</c> or <c>file:PATH</c>; null lets the command find one.</summary>
+    public string? Key { get; init; }
 }
 
 /// <param name="Model">Null lets the accounts decide.</param>
 /// <param name="Arguments">What the agent is given.</param>
-internal sealed record RunAgentOptions(string Agent, string? Model, ImmutableArray<string> Arguments, ConfigurationFlags Flags);
+internal sealed record RunAgentOptions(string Agent, string? Model, ImmutableArray<string> Arguments, ConfigurationFlags Flags)
+{
+    /// <summary>As in <see cref="SetupOptions"/>.</summary>
+    public string? Key { get; init; }
+}
 
 /// <param name="Model">Null lets the accounts decide.</param>
-internal sealed record EnvAgentOptions(string Agent, string? Model, ConfigurationFlags Flags);
+internal sealed record EnvAgentOptions(string Agent, string? Model, ConfigurationFlags Flags)
+{
+    /// <summary>As in <see cref="SetupOptions"/>.</summary>
+    public string? Key { get; init; }
+}
 
 /// <param name="Repair">off, observe, safe or auto.</param>
 /// <param name="Dialect">chat, responses or messages.</param>

@@ -23,8 +23,10 @@ internal sealed partial class CommandTree
         Option<string?> model = ModelOption();
         Option<bool> force = new("--force") { Description = "Write a model that is not on offer, too" };
         Option<bool> json = JsonOption();
+        Option<string?> key = KeyOption();
         command.Add(print);
         command.Add(model);
+        command.Add(key);
         command.Add(force);
         command.Add(json);
         command.SetAction((result, stop) => action(
@@ -33,6 +35,7 @@ internal sealed partial class CommandTree
                 Json = result.GetValue(json),
                 Model = result.GetValue(model),
                 Force = result.GetValue(force),
+                Key = result.GetValue(key),
             },
             stop));
     }
@@ -45,10 +48,12 @@ internal sealed partial class CommandTree
         Argument<string[]> arguments = new("ARGS") { Description = "What the agent is given, behind --", HelpName = "-- ARGS", Arity = ArgumentArity.ZeroOrMore };
         Option<string?> model = ModelOption();
         command.Add(agent);
+        Option<string?> key = KeyOption();
         command.Add(arguments);
         command.Add(model);
+        command.Add(key);
         command.SetAction((result, stop) => action(
-            new(result.GetRequiredValue(agent), result.GetValue(model), [.. result.GetValue(arguments) ?? []], group.Read(result, _rootGroup)), stop));
+            new(result.GetRequiredValue(agent), result.GetValue(model), [.. result.GetValue(arguments) ?? []], group.Read(result, _rootGroup)) { Key = result.GetValue(key) }, stop));
     }
 
     private void AddEnv(Func<EnvAgentOptions, CancellationToken, Task<int>> action)
@@ -57,9 +62,11 @@ internal sealed partial class CommandTree
             "env", "Print what points a coding agent at this proxy, for a shell to read", "eval \"$(qwen-proxy env claude-code)\"");
         Argument<string> agent = AgentArgument();
         Option<string?> model = ModelOption();
+        Option<string?> key = KeyOption();
         command.Add(agent);
         command.Add(model);
-        command.SetAction((result, stop) => action(new(result.GetRequiredValue(agent), result.GetValue(model), group.Read(result, _rootGroup)), stop));
+        command.Add(key);
+        command.SetAction((result, stop) => action(new(result.GetRequiredValue(agent), result.GetValue(model), group.Read(result, _rootGroup)) { Key = result.GetValue(key) }, stop));
     }
 
     private static Argument<string> AgentArgument()
@@ -68,6 +75,8 @@ internal sealed partial class CommandTree
         agent.AcceptOnlyFromAmong(s_agents);
         return agent;
     }
+
+    private static Option<string?> KeyOption() => new("--key") { Description = "The client key the agent shall show: env:NAME, file:PATH or the key", HelpName = "KEY" };
 
     private static Option<string?> ModelOption() => new("--model") { Description = "The model the agent shall ask for", HelpName = "NAME" };
 }

@@ -79,7 +79,7 @@ public sealed class FleetKillTests(PostgresServer postgres) : IAsyncDisposable
         (string access, string refresh) = oauth.Issue();
         await using FleetDatabase database = new(PostgresServer.AddressOf(_url), TimeProvider.System, NullLogger.Instance);
         FleetCredentials credentials = new(database, SealingKeys.Parse(new Secret(SecretKey))!, TokenBrokerOptions.RandomId, TimeProvider.System, () => 0.5);
-        ICredentialsStore store = credentials.StoreOf("me");
+        DatabaseCredentials store = credentials.StoreOf("me");
         using LockAttempt turn = await store.AcquireAsync(() => false, CancellationToken.None);
         SaveResult saved = await store.SaveAsync(
             new QwenCredentials { AccessToken = new Secret(access), RefreshToken = new Secret(refresh), ResourceUrl = oauth.Options.ResourceUrl, ExpiresAt = TimeProvider.System.GetUtcNow().AddSeconds(-1) },

@@ -3,6 +3,7 @@ using System.Text;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
 using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Simulator;
 using QwenProxy.Simulator.OAuth;
 using QwenProxy.Tests.Proxying;
@@ -32,7 +33,7 @@ public sealed class MixedLoad : IAsyncLifetime
         AccountSnapshot[] accounts =
         [
             RunningProxy.Account("spent", spent.BaseUrl) with { Models = [Model] },
-            RunningProxy.Account("plan", good.BaseUrl, priority: 1) with { Models = [Model], Profile = Profiles.ByName("dashscope")! },
+            RunningProxy.Account("plan", good.BaseUrl, priority: 1) with { Models = [Model], Profile = Profiles.ByName("dashscope")!, Quota = new QuotaSettings { Windows = [new QuotaRule(QuotaUnit.Requests, QuotaPeriod.Week) { Limit = 100 }] } },
             RunningProxy.Account("broken", broken.BaseUrl) with { Models = ["only-here"] },
             new() { Name = "me", Kind = AccountKind.QwenOAuth, Profile = Profiles.ByName("generic")!, CredentialsPath = credentials, Models = ["mine"] },
         ];

@@ -5,25 +5,30 @@ using System.Text;
 using System.Text.RegularExpressions;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Accounts;
+using QwenProxy.Core.Catalogue;
 using QwenProxy.Core.Clients;
 using QwenProxy.Core.Ledger;
+using QwenProxy.Core.Quotas;
 using QwenProxy.Core.Resilience;
 using QwenProxy.Ledger;
 using QwenProxy.Tests.Support;
 
 namespace QwenProxy.Tests.Proxying;
 
-/// <summary>Twenty clients at three accounts with slots, faults and limits: what is booked is what upstream counted, and nobody goes beyond.</summary>
+/// <summary>Twenty clients at three accounts with slots, faults and limits: what is booked is what upstream counted, and nobody goes beyond, neither a client nor a plan.</summary>
 public sealed partial class ClientSoakTests
 {
     private const int Clients = 20;
     private const int Slots = 4;
     private const int AtOnce = 3;
     private const int LargestAnswer = 60;
+    private const int Plan = 120;
 
     private readonly ConcurrentDictionary<string, int> _turns = new();
     private readonly ConcurrentDictionary<string, long> _counted = new();
     private readonly ConcurrentDictionary<string, int> _running = new();
+    private readonly ConcurrentDictionary<string, long> _calls = new();
+    private readonly ConcurrentDictionary<string, long> _tokens = new();
     private readonly ConcurrentBag<string> _broken = [];
 
     [Fact]
@@ -56,6 +61,10 @@ public sealed partial class ClientSoakTests
             }
 
             Assert.Equal((0, 0), (proxy.Runtime.Router.Pool.LeasesOut, proxy.Runtime.Router.Pool.Waiting));
+            // Each plan is counted as its upstream counted it: every call, failed ones too, and every token, by estimate where it told none.
+            foreach (QuotaStanding quota in proxy.Runtime.Router.Pool.Quotas(TimeProvider.System.GetUtcNow()))
+                Assert.Equal((quota.Account, quota.Counts == "requests" ? _calls[quota.Account] : _tokens[quota.Account]), (quota.Account, (long)quota.Used!.Value));
+            Assert.Equal(Plan, _calls["first"]);
         }
 
         Assert.Empty(_broken);
@@ -78,7 +87,11 @@ public sealed partial class ClientSoakTests
 
     private static ClientLimits LimitsOf(int client) => new() { TokensPerDay = client % 2 == 0 ? 150 + (client * 30) : 1_000_000, Concurrent = AtOnce, RequestsPerMinute = 1000, Priority = client % 3 };
 
-    private static AccountSnapshot Account(string name, RawUpstream upstream) => RunningProxy.Account(name, upstream.BaseUrl) with { MaxConcurrent = Slots };
+    private static AccountSnapshot Account(string name, RawUpstream upstream) => RunningProxy.Account(name, upstream.BaseUrl) with
+    {
+        MaxConcurrent = Slots,
+        Quota = new QuotaSettings { Windows = [new QuotaRule(QuotaUnit.Requests, QuotaPeriod.Week) { Limit = name == "first" ? Plan : null }, new QuotaRule(QuotaUnit.Tokens, QuotaPeriod.Week)] },
+    };
 
     /// <summary>Answers by the question: some are refused at first, some cut at first, and each says what it counted.</summary>
     private RawUpstream Upstream(string account) => new(async exchange =>
@@ -94,10 +107,14 @@ public sealed partial class ClientSoakTests
         string answer = turn > 1 || seed % 5 > 1 ? RawUpstream.Sse($"{text}{Ending(output)}")
             : seed % 5 == 0 ? RawUpstream.Json(500, """{"error":{"message":"broken"}}""")
             : RawUpstream.Sse(text);
+        bool tells = answer.Contains("prompt_tokens", StringComparison.Ordinal);
+        _calls.AddOrUpdate(account, 1, (_, n) => n + 1);
+        long took = tells ? 10 + output : FirstTokenRule.EstimateTokens(Dialect.Body(Dialect.Chat, stream: true, question: question).Length);
+        _tokens.AddOrUpdate(account, took, (_, n) => n + took);
         await Task.Yield();
         Count(client, AtOnce, -1);
         Count(account, Slots, -1);
-        if (answer.Contains("prompt_tokens", StringComparison.Ordinal)) _counted.AddOrUpdate(client, 10 + output, (_, n) => n + 10 + output);
+        if (tells) _counted.AddOrUpdate(client, 10 + output, (_, n) => n + 10 + output);
         await exchange.SendAsync(answer);
     });
 

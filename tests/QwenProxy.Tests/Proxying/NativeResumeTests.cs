@@ -24,7 +24,7 @@ public sealed class NativeResumeTests
         "stream-error-dashscope?events=6&status=500&code=InternalError", "broken-event?events=5", "no-finish", "error-finish",
     ];
 
-    private static readonly string[] s_answers = ["json", "empty-deltas", "thinking", "tools-1", "tools-2", "tool-after-text", "tool-after-thinking"];
+    private static readonly string[] s_answers = ["json", "empty-deltas", "thinking", "tools-1", "tools-2", "tool-interleaved", "tool-after-text", "tool-after-thinking"];
 
     public static TheoryData<string, string> Faults
     {
@@ -172,6 +172,8 @@ public sealed class NativeResumeTests
 
     private static async Task<AnswerMeaning> MeantAsync(string dialect, string answer)
     {
+        // Blocks side by side are nothing that a client of Messages can read: what is meant is read elsewhere.
+        if (answer == "tool-interleaved") dialect = Dialect.Responses;
         await using SimulatorServer upstream = await SimulatorServer.StartAsync(new SimulatorOptions { Scenario = answer });
         using HttpClient client = new();
         using HttpResponseMessage response = await client.PostAsync(upstream.BaseUrl.GetLeftPart(UriPartial.Authority) + Dialect.Path(dialect), RunningProxy.Json(Body(dialect, answer)));

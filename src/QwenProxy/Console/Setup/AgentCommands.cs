@@ -7,7 +7,7 @@ internal sealed class AgentCommands(Terminal terminal, Func<ConfigurationFlags, 
 {
     public async Task<int> RunAsync(RunAgentOptions options, CancellationToken stop)
     {
-        if (LaunchOf(options.Agent, options.Model, options.Flags, out AgentTarget? target) is not { } launch) return ExitCodes.BadUsage;
+        if (LaunchOf(options.Agent, options.Model, options.Key, options.Flags, out AgentTarget? target) is not { } launch) return ExitCodes.BadUsage;
         if (!await AdminClient.IsAliveAsync(target!.Origin, stop)) terminal.Error.WriteLine($"No proxy answers at {target.Origin} yet. Start one with `qwen-proxy serve`.");
         if (await AgentProcess.RunAsync(launch, options.Arguments) is { } code) return code;
         terminal.Error.WriteLine($"There is no program {launch.Program} in the PATH. Install {options.Agent} first.");
@@ -16,13 +16,13 @@ internal sealed class AgentCommands(Terminal terminal, Func<ConfigurationFlags, 
 
     public Task<int> EnvAsync(EnvAgentOptions options, CancellationToken stop)
     {
-        if (LaunchOf(options.Agent, options.Model, options.Flags, out _) is not { } launch) return Task.FromResult(ExitCodes.BadUsage);
+        if (LaunchOf(options.Agent, options.Model, options.Key, options.Flags, out _) is not { } launch) return Task.FromResult(ExitCodes.BadUsage);
         terminal.Out.Write(launch.ForShell(options.Agent, Environment.ProcessPath ?? "qwen-proxy"));
         if (terminal.IsInteractive) terminal.Error.WriteLine($"For a shell to read: eval \"$(qwen-proxy env {options.Agent})\"");
         return Task.FromResult(ExitCodes.Done);
     }
 
-    private AgentLaunch? LaunchOf(string agent, string? model, ConfigurationFlags flags, out AgentTarget? target)
+    private AgentLaunch? LaunchOf(string agent, string? model, string? said, ConfigurationFlags flags, out AgentTarget? target)
     {
         target = null;
         ConfigurationSources sources = sourcesOf(flags);
@@ -33,7 +33,8 @@ internal sealed class AgentCommands(Terminal terminal, Func<ConfigurationFlags, 
             return null;
         }
 
-        target = AgentTarget.Of(snapshot, agent, model);
+        if (!new AgentKey(terminal, sources).TryFind(snapshot, agent, said, out string? key)) return null;
+        target = AgentTarget.Of(snapshot, model, key);
         return AgentLaunch.Of(agent, new AgentRecipes(sources, snapshot.Storage.QwenHome, target).Of(agent), target);
     }
 }

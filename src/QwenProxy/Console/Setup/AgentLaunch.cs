@@ -51,7 +51,7 @@ internal sealed record AgentLaunch(string Program)
     /// <summary>Its command line takes any setting as TOML. A key goes by a variable: everyone on the machine can read a command line.</summary>
     private static AgentLaunch Codex(AgentRecipe recipe, AgentTarget target)
     {
-        const string keyVariable = "QWEN_PROXY_CLIENT_KEY";
+        const string keyVariable = AgentKey.Variable;
         const string keySetting = "experimental_bearer_token";
         List<string> arguments = [];
         foreach (SettingWish wish in recipe.Wishes.Where(w => w.Path[^1] != keySetting)) arguments.AddRange("-c", $"{string.Join('.', wish.Path)}={wish.Value}");

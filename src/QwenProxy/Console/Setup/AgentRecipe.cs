@@ -22,8 +22,7 @@ internal sealed record AgentTarget(string Origin, string Model, string? Key)
     private const string DefaultModel = "qwen3.7-plus";
 
     /// <summary>What an agent is to use of the proxy of this configuration.</summary>
-    public static AgentTarget Of(ProxySnapshot snapshot, string client, string? model) =>
-        new(AdminClient.OriginOf(snapshot), model ?? ModelOf(snapshot), KeyOf(snapshot, client));
+    public static AgentTarget Of(ProxySnapshot snapshot, string? model, string? key) => new(AdminClient.OriginOf(snapshot), model ?? ModelOf(snapshot), key);
 
     public string KeyOrNone => Key ?? NoKey;
 
@@ -32,10 +31,6 @@ internal sealed record AgentTarget(string Origin, string Model, string? Key)
     /// <summary>The first model that the accounts name, in their order of use; accounts without a list take any.</summary>
     private static string ModelOf(ProxySnapshot snapshot) =>
         snapshot.Accounts.OrderBy(a => a.Priority).SelectMany(a => a.Models).FirstOrDefault() ?? DefaultModel;
-
-    /// <summary>A client named like the agent is meant for it. An admin's key opens more than an agent needs and comes last.</summary>
-    private static string? KeyOf(ProxySnapshot snapshot, string client) =>
-        (snapshot.Clients.FirstOrDefault(c => c.Name == client) ?? snapshot.Clients.OrderBy(c => c.IsAdmin).FirstOrDefault())?.Key.Reveal();
 }
 
 /// <summary>What is known of one agent: its settings file, and what has to stand there.</summary>

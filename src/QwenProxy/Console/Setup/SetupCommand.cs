@@ -19,7 +19,11 @@ internal sealed class SetupCommand(Terminal terminal, Func<ConfigurationFlags, C
             return ExitCodes.BadUsage;
         }
 
-        AgentTarget target = AgentTarget.Of(snapshot, options.Client, options.Model);
+        // Neither what is taken back nor what is only shown, with *** in its place, needs a key.
+        string? key = "YOUR-CLIENT-KEY";
+        if (!options.Undo && !(options.Print && options.Key is null && snapshot.Clients.IsEmpty && snapshot.AsksForKey)
+            && !new AgentKey(terminal, sources).TryFind(snapshot, options.Client, options.Key, out key)) return ExitCodes.BadUsage;
+        AgentTarget target = AgentTarget.Of(snapshot, options.Model, key);
         AgentRecipe recipe = new AgentRecipes(sources, snapshot.Storage.QwenHome, target).Of(options.Client);
         AgentFile file = new(recipe.File, new DurableFiles());
         try

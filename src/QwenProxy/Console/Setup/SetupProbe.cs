@@ -103,7 +103,7 @@ internal sealed class SetupProbe(TimeProvider time)
 
     private static string FixOf(int status) => status switch
     {
-        401 => " If the proxy runs with other client keys than this command sees, give it the same --config and environment.",
+        401 => $" Say the client key with --key or {AgentKey.Variable}; if the proxy runs with other client keys than this command sees, give it the same --config and environment.",
         404 => " `qwen-proxy models` lists the models on offer; `--model NAME` chooses one.",
         _ => "",
     };

@@ -19,6 +19,9 @@ internal sealed class SetupWorld : IDisposable
 
     public ConfigFolder Folder { get; } = new();
 
+    /// <summary>What a person types when asked; null where nobody is there.</summary>
+    public string? Typed { get; set; }
+
     /// <summary>What the last run printed.</summary>
     public string Out => _out.ToString();
 
@@ -46,14 +49,18 @@ internal sealed class SetupWorld : IDisposable
         return file;
     }
 
-    public Task<int> RunAsync(string line)
+    public Task<int> RunAsync(string line, Func<Terminal, AgentCommands>? agents = null)
     {
         _out = new StringWriter();
         _error = new StringWriter();
-        Terminal terminal = new(_out, _error);
+        Terminal terminal = new(_out, _error) { ReadSecret = Typed is null ? null : _ => Typed };
         SetupCommand command = new(terminal, flags => Folder.Sources with { Flags = flags }, TimeProvider.System);
-        return CommandLine.RunAsync(line.Split(' '), new CommandActions { Setup = command.RunAsync }, terminal, TestContext.Current.CancellationToken);
+        return CommandLine.RunAsync(line.Split(' '), Actions(command, agents?.Invoke(terminal)), terminal, TestContext.Current.CancellationToken);
     }
+
+    private static CommandActions Actions(SetupCommand setup, AgentCommands? agents) => agents is null
+        ? new CommandActions { Setup = setup.RunAsync }
+        : new CommandActions { Setup = setup.RunAsync, RunAgent = agents.RunAsync, EnvAgent = agents.EnvAsync };
 
     public JsonElement Json() => JsonDocument.Parse(Out).RootElement;
 
