@@ -23,6 +23,7 @@ CommandActions actions = new()
     Logout = signIn.LogoutAsync,
     Accounts = new AccountsCommand(terminal, SourcesOf).RunAsync,
     Status = new StatusCommand(terminal, SourcesOf).RunAsync,
+    Top = new TopCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,
     Models = new ModelsCommand(terminal, SourcesOf).RunAsync,
     Config = new ConfigCommand(terminal, SourcesOf).RunAsync,
     Setup = new SetupCommand(terminal, SourcesOf, TimeProvider.System).RunAsync,

@@ -33,23 +33,53 @@ internal static class AdminClient
     /// <summary>The proxy's status; null when none answers there, with the reason in <c>Problem</c>.</summary>
     public static Task<(JsonDocument? Status, string Problem)> StatusAsync(ProxySnapshot snapshot, CancellationToken stop) => GetAsync(snapshot, "/admin/status", stop);
 
+    /// <summary>What the proxy tells by itself, as it comes; null when none answers there, with the reason in <c>Problem</c>.</summary>
+    public static async Task<(Stream? Events, string Problem)> EventsAsync(ProxySnapshot snapshot, CancellationToken stop)
+    {
+        Uri address = new(OriginOf(snapshot) + "/admin/events");
+        HttpClient client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, ConnectTimeout = TimeSpan.FromSeconds(5) }) { Timeout = Timeout.InfiniteTimeSpan };
+        using HttpRequestMessage request = RequestFor(snapshot, address);
+        try
+        {
+            HttpResponseMessage response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            if (response.IsSuccessStatusCode) return (await response.Content.ReadAsStreamAsync(stop), "");
+            client.Dispose();
+            return (null, Foreign(address, (int)response.StatusCode));
+        }
+        catch (HttpRequestException)
+        {
+            client.Dispose();
+            return (null, Absent(address));
+        }
+    }
+
     /// <summary>What the proxy says to a path of its admin API; null when none answers there, with the reason in <c>Problem</c>.</summary>
     public static async Task<(JsonDocument? Answer, string Problem)> GetAsync(ProxySnapshot snapshot, string path, CancellationToken stop)
     {
         Uri address = new(OriginOf(snapshot) + path);
         using HttpClient client = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false }) { Timeout = TimeSpan.FromSeconds(5) };
-        using HttpRequestMessage request = new(HttpMethod.Get, address);
-        if (snapshot.Clients.FirstOrDefault(c => c.IsAdmin) is { } admin) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", admin.Key.Reveal());
+        using HttpRequestMessage request = RequestFor(snapshot, address);
         try
         {
             using HttpResponseMessage response = await client.SendAsync(request, stop);
             string body = await response.Content.ReadAsStringAsync(stop);
             if (response.IsSuccessStatusCode) return (JsonDocument.Parse(body), "");
-            return (null, $"What answers at {address.GetLeftPart(UriPartial.Authority)} said {(int)response.StatusCode}; it is no Qwen Proxy of this configuration.");
+            return (null, Foreign(address, (int)response.StatusCode));
         }
         catch (Exception absent) when (absent is HttpRequestException or JsonException || (absent is OperationCanceledException && !stop.IsCancellationRequested))
         {
-            return (null, $"No proxy answers at {address.GetLeftPart(UriPartial.Authority)}. Start one with `qwen-proxy serve`.");
+            return (null, Absent(address));
         }
     }
+
+    private static HttpRequestMessage RequestFor(ProxySnapshot snapshot, Uri address)
+    {
+        HttpRequestMessage request = new(HttpMethod.Get, address);
+        if (snapshot.Clients.FirstOrDefault(c => c.IsAdmin) is { } admin) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", admin.Key.Reveal());
+        return request;
+    }
+
+    private static string Absent(Uri address) => $"No proxy answers at {address.GetLeftPart(UriPartial.Authority)}. Start one with `qwen-proxy serve`.";
+
+    private static string Foreign(Uri address, int status) => $"What answers at {address.GetLeftPart(UriPartial.Authority)} said {status}; it is no Qwen Proxy of this configuration.";
 }

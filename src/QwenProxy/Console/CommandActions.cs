@@ -22,6 +22,8 @@ internal sealed record CommandActions
 
     public Func<StatusOptions, CancellationToken, Task<int>>? Status { get; init; }
 
+    public Func<StatusOptions, CancellationToken, Task<int>>? Top { get; init; }
+
     public Func<ModelsOptions, CancellationToken, Task<int>>? Models { get; init; }
 
     public Func<ConfigOptions, CancellationToken, Task<int>>? Config { get; init; }

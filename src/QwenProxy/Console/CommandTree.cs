@@ -27,6 +27,7 @@ internal sealed partial class CommandTree
         if (actions.Accounts is { } accounts)
             AddList("accounts", "Accounts with kind and state, and what holds each back until when", (json, flags, stop) => accounts(new(json, flags), stop));
         if (actions.Status is { } status) AddList("status", "State of a running proxy", (json, flags, stop) => status(new(json, flags), stop));
+        if (actions.Top is { } top) AddList("top", "What a running proxy does now: requests, accounts, rates; --json for one moment", (json, flags, stop) => top(new(json, flags), stop));
         if (actions.Models is { } models)
             AddList("models", "Models on offer and where each would be routed", (json, flags, stop) => models(new(json, flags), stop));
         if (actions.Config is { } config) AddConfig(config);

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Microsoft.Data.Sqlite;
 using QwenProxy.Clients;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Clients;
@@ -11,9 +10,9 @@ namespace QwenProxy.Console;
 /// <summary><c>qwen-proxy keys list</c> and <c>keys usage NAME</c>: who may ask, and what each has used by the ledger.</summary>
 internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, ConfigurationSources> sourcesOf, TimeProvider time)
 {
-    public Task<int> ListAsync(KeyOptions options, CancellationToken stop) => Task.FromResult(OnLedger(options, (snapshot, path) =>
+    public Task<int> ListAsync(KeyOptions options, CancellationToken stop) => OnLedgerAsync(options, (snapshot, ledger) =>
     {
-        IReadOnlyDictionary<string, DateTimeOffset> seen = LedgerClients.LastSeen(path);
+        IReadOnlyDictionary<string, DateTimeOffset> seen = ledger.LastSeen();
         KnownClient[] lines = [.. KnownClient.All(snapshot, time.GetUtcNow())];
         if (options.Json) JsonPrinter.Print(terminal, json => WriteList(json, lines, seen));
         else
@@ -26,9 +25,9 @@ internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, Con
         }
 
         return ExitCodes.Done;
-    }));
+    }, stop);
 
-    public Task<int> UsageAsync(KeyOptions options, CancellationToken stop) => Task.FromResult(OnLedger(options, (snapshot, path) =>
+    public Task<int> UsageAsync(KeyOptions options, CancellationToken stop) => OnLedgerAsync(options, (snapshot, ledger) =>
     {
         if (KnownClient.All(snapshot, time.GetUtcNow()).FirstOrDefault(l => l.Name == options.Name) is not { } line)
         {
@@ -38,15 +37,15 @@ internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, Con
 
         DateTimeOffset now = time.GetLocalNow();
         ClientMeter meter = new(line.Name);
-        ClientTake today = LedgerClients.Taken(path, now.Date).GetValueOrDefault(line.Name);
-        ClientTake month = LedgerClients.Taken(path, now.Date.AddDays(1 - now.Day)).GetValueOrDefault(line.Name);
+        ClientTake today = ledger.Taken(now.Date).GetValueOrDefault(line.Name);
+        ClientTake month = ledger.Taken(now.Date.AddDays(1 - now.Day)).GetValueOrDefault(line.Name);
         meter.Restore(today.Tokens, month.Dollars, now);
         ClientStanding standing = meter.Look(line.Limits, now);
-        DateTimeOffset? seen = LedgerClients.LastSeen(path).TryGetValue(line.Name, out DateTimeOffset last) ? last : null;
+        DateTimeOffset? seen = ledger.LastSeen().TryGetValue(line.Name, out DateTimeOffset last) ? last : null;
         if (options.Json) JsonPrinter.Print(terminal, json => WriteUsage(json, line, standing, seen));
         else PrintUsage(line, standing);
         return ExitCodes.Done;
-    }));
+    }, stop);
 
     private void PrintUsage(KnownClient line, ClientStanding standing)
     {
@@ -61,7 +60,7 @@ internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, Con
         ]);
     }
 
-    private int OnLedger(KeyOptions options, Func<ProxySnapshot, string, int> run)
+    private async Task<int> OnLedgerAsync(KeyOptions options, Func<ProxySnapshot, ILedger, int> run, CancellationToken stop)
     {
         ConfigurationResult loaded = ConfigurationLoader.Load(sourcesOf(options.Flags) with { ChecksAddress = false });
         if (loaded.Snapshot is not { } snapshot)
@@ -70,16 +69,8 @@ internal sealed class KeysReport(Terminal terminal, Func<ConfigurationFlags, Con
             return ExitCodes.BadUsage;
         }
 
-        string path = Path.Combine(snapshot.Storage.DataFolder, LedgerFile.Name);
-        try
-        {
-            return run(snapshot, path);
-        }
-        catch (Exception damaged) when (damaged is SqliteException or NewerLedgerException)
-        {
-            terminal.Error.WriteLine($"The ledger {path} cannot be read: {damaged.Message}");
-            return ExitCodes.Failed;
-        }
+        ProxySnapshot current = await KeyStore.WithKeysAsync(snapshot, time, stop);
+        return await LedgerAccess.RunAsync(terminal, current.Storage, time, ledger => run(current, ledger));
     }
 
     private static void WriteList(Utf8JsonWriter json, IEnumerable<KnownClient> lines, IReadOnlyDictionary<string, DateTimeOffset> seen)

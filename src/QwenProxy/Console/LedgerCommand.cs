@@ -14,13 +14,13 @@ internal sealed class LedgerCommand(Terminal terminal, Func<ConfigurationFlags, 
 {
     private const int ChunkLength = 32 * 1024;
 
-    public Task<int> ExportAsync(LedgerExportOptions options, CancellationToken stop) => Task.FromResult(OnLedger(options.Flags, path =>
+    public Task<int> ExportAsync(LedgerExportOptions options, CancellationToken stop) => OnLedgerAsync(options.Flags, ledger =>
     {
         if (!TryReadSince(terminal, options.Since, time, out DateTimeOffset? since)) return ExitCodes.BadUsage;
         bool isCsv = options.Format == "csv";
         StringBuilder lines = new();
         if (isCsv) lines.Append(LedgerCsv.Header).Append("\r\n");
-        foreach (LedgerEntry entry in LedgerQueries.Read(path, since))
+        foreach (LedgerEntry entry in ledger.Read(since))
         {
             stop.ThrowIfCancellationRequested();
             if (isCsv) lines.Append(LedgerCsv.Line(entry)).Append("\r\n");
@@ -34,10 +34,16 @@ internal sealed class LedgerCommand(Terminal terminal, Func<ConfigurationFlags, 
         terminal.Out.Write(lines);
         terminal.Out.Flush();
         return ExitCodes.Done;
-    }));
+    });
 
-    public Task<int> BackupAsync(LedgerBackupOptions options, CancellationToken stop) => Task.FromResult(OnLedger(options.Flags, path =>
+    public Task<int> BackupAsync(LedgerBackupOptions options, CancellationToken stop) => OnLedgerAsync(options.Flags, ledger =>
     {
+        if (ledger is not FileLedger)
+        {
+            terminal.Error.WriteLine($"The ledger is in {ledger.Place}. `pg_dump --schema qwen_proxy` backs that up, sign-ins and client keys included.");
+            return ExitCodes.Failed;
+        }
+
         if (File.Exists(options.File) && !options.Force)
         {
             terminal.Error.WriteLine($"{options.File} exists already. Name another file, or add --force to replace it.");
@@ -50,7 +56,7 @@ internal sealed class LedgerCommand(Terminal terminal, Func<ConfigurationFlags, 
         disk.WriteNew(temporary, default);
         try
         {
-            using (SqliteConnection connection = LedgerFile.Open(path))
+            using (SqliteConnection connection = LedgerFile.Open(ledger.Place))
             using (SqliteCommand copy = connection.CreateCommand())
             {
                 // One moment's state, without the free pages; writers are not held up, since they append to the log meanwhile.
@@ -68,7 +74,7 @@ internal sealed class LedgerCommand(Terminal terminal, Func<ConfigurationFlags, 
 
         terminal.Error.WriteLine($"The ledger as of now is in {options.File} ({new FileInfo(options.File).Length / 1024} KiB).");
         return ExitCodes.Done;
-    }));
+    });
 
     /// <summary>What <c>--since</c> says; false when it cannot be understood, which was told.</summary>
     internal static bool TryReadSince(Terminal terminal, string? text, TimeProvider time, out DateTimeOffset? since)
@@ -85,7 +91,7 @@ internal sealed class LedgerCommand(Terminal terminal, Func<ConfigurationFlags, 
         return false;
     }
 
-    private int OnLedger(ConfigurationFlags flags, Func<string, int> run)
+    private async Task<int> OnLedgerAsync(ConfigurationFlags flags, Func<ILedger, int> run)
     {
         ConfigurationResult loaded = ConfigurationLoader.Load(sourcesOf(flags));
         if (loaded.Snapshot is not { } snapshot)
@@ -94,27 +100,12 @@ internal sealed class LedgerCommand(Terminal terminal, Func<ConfigurationFlags, 
             return ExitCodes.BadUsage;
         }
 
-        string path = Path.Combine(snapshot.Storage.DataFolder, LedgerFile.Name);
-        if (!File.Exists(path))
+        return await LedgerAccess.RunAsync(terminal, snapshot.Storage, time, ledger =>
         {
-            terminal.Error.WriteLine($"There is no ledger at {path} yet: no request has been served.");
+            if (ledger.Exists) return run(ledger);
+            terminal.Error.WriteLine($"There is no ledger at {ledger.Place} yet: no request has been served.");
             return ExitCodes.NotFound;
-        }
-
-        try
-        {
-            return run(path);
-        }
-        catch (SqliteException damaged)
-        {
-            terminal.Error.WriteLine($"The ledger {path} cannot be read: {damaged.Message}");
-        }
-        catch (NewerLedgerException newer)
-        {
-            terminal.Error.WriteLine(newer.Message);
-        }
-
-        return ExitCodes.Failed;
+        });
     }
 
     private static string JsonLine(LedgerEntry entry)

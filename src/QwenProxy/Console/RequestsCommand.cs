@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using Microsoft.Data.Sqlite;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Ledger;
@@ -32,17 +31,12 @@ internal sealed class RequestsCommand(Terminal terminal, Func<ConfigurationFlags
         if (!LedgerCommand.TryReadSince(terminal, options.Since, time, out DateTimeOffset? since)) return ExitCodes.BadUsage;
         LedgerFilter filter = new() { Since = since, Failed = options.Failed, Model = options.Model, Client = options.Client, RequestId = options.RequestId, Limit = options.Limit };
         (JsonDocument? answer, _) = await AdminClient.GetAsync(snapshot, "/admin/requests?" + QueryOf(filter), stop);
-        try
+        terminal.Error.WriteLine(answer is null ? $"No proxy answers at {AdminClient.OriginOf(snapshot)}; this is what the ledger keeps." : $"As the proxy at {AdminClient.OriginOf(snapshot)} knows them:");
+        return await LedgerAccess.RunAsync(terminal, snapshot.Storage, time, ledger =>
         {
-            terminal.Error.WriteLine(answer is null ? $"No proxy answers at {AdminClient.OriginOf(snapshot)}; this is what the ledger keeps." : $"As the proxy at {AdminClient.OriginOf(snapshot)} knows them:");
-            using JsonDocument list = answer ?? FromFile(Path.Combine(snapshot.Storage.DataFolder, LedgerFile.Name), filter);
+            using JsonDocument list = answer ?? FromLedger(ledger, filter);
             return Print([.. list.RootElement.GetProperty("requests").EnumerateArray()], options);
-        }
-        catch (Exception damaged) when (damaged is SqliteException or NewerLedgerException)
-        {
-            terminal.Error.WriteLine($"The ledger cannot be read: {damaged.Message}");
-            return ExitCodes.Failed;
-        }
+        });
     }
 
     private int Print(JsonElement[] requests, RequestsOptions options)
@@ -77,14 +71,14 @@ internal sealed class RequestsCommand(Terminal terminal, Func<ConfigurationFlags
         }
     }
 
-    private static JsonDocument FromFile(string path, LedgerFilter filter)
+    private static JsonDocument FromLedger(ILedger ledger, LedgerFilter filter)
     {
         using MemoryStream bytes = new();
         using (Utf8JsonWriter json = new(bytes))
         {
             json.WriteStartObject();
             json.WriteStartArray("requests");
-            foreach (LedgerEntry entry in LedgerQueries.Find(path, filter))
+            foreach (LedgerEntry entry in ledger.Find(filter))
             {
                 json.WriteStartObject();
                 LedgerJson.WriteMembers(json, entry);

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Microsoft.Data.Sqlite;
 using QwenProxy.Configuration;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Ledger;
@@ -11,9 +10,7 @@ internal sealed class UsageCommand(Terminal terminal, Func<ConfigurationFlags, C
 {
     private static readonly string[] s_columns = ["REQUESTS", "FAILED", "INPUT", "CACHED", "OUTPUT", "REASONING", "EST. USD"];
 
-    public Task<int> RunAsync(UsageOptions options, CancellationToken stop) => Task.FromResult(Run(options));
-
-    private int Run(UsageOptions options)
+    public async Task<int> RunAsync(UsageOptions options, CancellationToken stop)
     {
         ConfigurationResult loaded = ConfigurationLoader.Load(sourcesOf(options.Flags));
         if (loaded.Snapshot is not { } snapshot)
@@ -23,22 +20,15 @@ internal sealed class UsageCommand(Terminal terminal, Func<ConfigurationFlags, C
         }
 
         if (!LedgerCommand.TryReadSince(terminal, options.Since, time, out DateTimeOffset? since)) return ExitCodes.BadUsage;
-        string path = Path.Combine(snapshot.Storage.DataFolder, LedgerFile.Name);
-        UsageTable table = new(options.By, time.LocalTimeZone);
-        try
+        return await LedgerAccess.RunAsync(terminal, snapshot.Storage, time, ledger =>
         {
-            foreach (UsageSum sum in LedgerQueries.Sums(path, since, options.By, time.LocalTimeZone)) table.Add(sum);
-            if (!File.Exists(path)) terminal.Error.WriteLine($"There is no ledger at {path} yet: no request has been served.");
-        }
-        catch (Exception damaged) when (damaged is SqliteException or NewerLedgerException)
-        {
-            terminal.Error.WriteLine($"The ledger {path} cannot be read: {damaged.Message}");
-            return ExitCodes.Failed;
-        }
-
-        if (options.Json) JsonPrinter.Print(terminal, json => UsageJson.Write(json, table, options.By, since));
-        else PrintTable(table, options);
-        return ExitCodes.Done;
+            UsageTable table = new(options.By, time.LocalTimeZone);
+            foreach (UsageSum sum in ledger.Sums(since, options.By, time.LocalTimeZone)) table.Add(sum);
+            if (!ledger.Exists) terminal.Error.WriteLine($"There is no ledger at {ledger.Place} yet: no request has been served.");
+            if (options.Json) JsonPrinter.Print(terminal, json => UsageJson.Write(json, table, options.By, since));
+            else PrintTable(table, options);
+            return ExitCodes.Done;
+        });
     }
 
     private void PrintTable(UsageTable table, UsageOptions options)

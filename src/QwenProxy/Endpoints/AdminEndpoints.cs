@@ -40,11 +40,10 @@ internal sealed class AdminEndpoints(AdminReports reports, AdminAccounts account
                 case "/admin" or "/admin/status": return AdminAnswer.Json(reports.Status.Write);
                 case "/admin/requests" when query.Count == 0: return AdminAnswer.Json(json => AdminRequests.Write(json, reports.Requests.Running(), reports.Requests.Recent()));
                 case "/admin/models": return AdminAnswer.Json(await reports.Models.ReadAsync(stop));
-                // SQLite blocks while it reads, and this may be the thread that serves the sockets of all streams.
-                case "/admin/requests": return await Task.Run(() => reports.List.Read(query), stop);
-                case "/admin/usage": return await Task.Run(() => reports.Usage.Usage(query), stop);
-                case "/admin/latency": return await Task.Run(() => reports.Usage.Latency(query), stop);
-                case KeysPath: return await Task.Run(keys.List, stop);
+                case "/admin/requests": return await OnLedgerAsync(() => reports.List.Read(query), stop);
+                case "/admin/usage": return await OnLedgerAsync(() => reports.Usage.Usage(query), stop);
+                case "/admin/latency": return await OnLedgerAsync(() => reports.Usage.Latency(query), stop);
+                case KeysPath: return await OnLedgerAsync(keys.List, stop);
             }
         }
 
@@ -79,6 +78,12 @@ internal sealed class AdminEndpoints(AdminReports reports, AdminAccounts account
             _ => OwnErrors.InvalidRequest("A key can be sent the commands rotate and revoke.") with { Status = 404 },
         };
     }
+
+    /// <summary>
+    /// A ledger blocks while it reads, a database's for seconds when it is slow, and this may be the thread that serves the sockets of all streams. On a
+    /// thread of its own it holds up neither them nor the pool.
+    /// </summary>
+    private static Task<AdminAnswer> OnLedgerAsync(Func<AdminAnswer> read, CancellationToken stop) => Task.Factory.StartNew(read, stop, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private static (string Name, string Command) Split(string rest)
     {

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
 using QwenProxy.Clients;
 using QwenProxy.Configuration;
@@ -16,7 +15,7 @@ namespace QwenProxy.Endpoints;
 /// <c>GET /admin/keys</c>, <c>POST /admin/keys</c>, <c>POST /admin/keys/NAME/rotate</c> and <c>…/revoke</c>: the keys of clients, as <c>qwen-proxy keys</c> has them.
 /// The text of a key is in the one answer that made it and nowhere else.
 /// </summary>
-internal sealed partial class AdminKeys(CurrentConfiguration configuration, ClientMeters meters, Instruments instruments)
+internal sealed partial class AdminKeys(CurrentConfiguration configuration, ClientMeters meters, ILedger? ledger, Instruments instruments)
 {
     private const string DefaultGrace = "24h";
 
@@ -27,7 +26,7 @@ internal sealed partial class AdminKeys(CurrentConfiguration configuration, Clie
     public AdminAnswer List()
     {
         ProxySnapshot snapshot = configuration.Snapshot;
-        IReadOnlyDictionary<string, DateTimeOffset> seen = Seen(snapshot);
+        IReadOnlyDictionary<string, DateTimeOffset> seen = Seen();
         DateTimeOffset now = instruments.Time.GetLocalNow();
         return AdminAnswer.Json(json =>
         {
@@ -132,13 +131,13 @@ internal sealed partial class AdminKeys(CurrentConfiguration configuration, Clie
         }
     }
 
-    private static IReadOnlyDictionary<string, DateTimeOffset> Seen(ProxySnapshot snapshot)
+    private IReadOnlyDictionary<string, DateTimeOffset> Seen()
     {
         try
         {
-            if (snapshot.Storage.DataFolder.Length > 0) return LedgerClients.LastSeen(Path.Combine(snapshot.Storage.DataFolder, LedgerFile.Name));
+            if (ledger is not null) return ledger.LastSeen();
         }
-        catch (Exception damaged) when (damaged is SqliteException or NewerLedgerException)
+        catch (Exception damaged) when (Ledgers.IsFault(damaged))
         {
             // Who may ask does not hang on the ledger; that it cannot be read is told where it is asked for.
         }

@@ -2,8 +2,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Data.Sqlite;
-using QwenProxy.Configuration;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Ledger;
@@ -16,7 +14,7 @@ namespace QwenProxy.Endpoints;
 /// <c>GET /admin/requests?failed=true&amp;model=…</c>: requests that ended, newest first, from the ledger, so also those from before a restart. Of those
 /// that are still in memory it also tells the reason in words, the path and who asked; a proxy without a ledger has only these.
 /// </summary>
-internal sealed class AdminRequestList(CurrentConfiguration configuration, RequestBook requests, LedgerWriter? ledger, TimeProvider time)
+internal sealed class AdminRequestList(RequestBook requests, ILedger? ledger, TimeProvider time)
 {
     private static readonly string[] s_keys = ["failed", "repaired", "resumed", "slow", "model", "account", "client", "dialect", "since", "until", "id", "limit"];
 
@@ -28,9 +26,9 @@ internal sealed class AdminRequestList(CurrentConfiguration configuration, Reque
         ImmutableArray<LedgerEntry> kept = [];
         try
         {
-            if (ledger is not null) kept = LedgerQueries.Find(Path.Combine(configuration.Snapshot.Storage.DataFolder, LedgerFile.Name), filter);
+            if (ledger is not null) kept = ledger.Find(filter);
         }
-        catch (Exception damaged) when (damaged is SqliteException or NewerLedgerException)
+        catch (Exception damaged) when (Ledgers.IsFault(damaged))
         {
             return OwnErrors.Internal() with { Message = $"The ledger cannot be read: {damaged.Message}" };
         }

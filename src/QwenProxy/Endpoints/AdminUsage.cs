@@ -2,8 +2,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Data.Sqlite;
-using QwenProxy.Configuration;
 using QwenProxy.Core.Errors;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Ledger;
@@ -15,7 +13,7 @@ namespace QwenProxy.Endpoints;
 /// <c>GET /admin/usage?since=24h&amp;by=hour</c>: the sums of the <c>usage</c> command, with <c>format=csv</c> as a file; and <c>GET /admin/latency?since=24h&amp;by=hour&amp;model=…</c>:
 /// percentiles over time. A proxy that keeps no ledger counts the recent requests it has in memory; <c>source</c> says which of the two it was.
 /// </summary>
-internal sealed class AdminUsage(CurrentConfiguration configuration, RequestBook requests, LedgerWriter? ledger, TimeProvider time)
+internal sealed class AdminUsage(RequestBook requests, ILedger? ledger, TimeProvider time)
 {
     private const string DefaultSince = "24h";
     private const string DefaultBy = "hour";
@@ -23,8 +21,6 @@ internal sealed class AdminUsage(CurrentConfiguration configuration, RequestBook
     private static readonly string[] s_measures = ["first", "whole", "speed"];
 
     private string Source => ledger is null ? "recent" : "ledger";
-
-    private string LedgerPath => Path.Combine(configuration.Snapshot.Storage.DataFolder, LedgerFile.Name);
 
     public AdminAnswer Usage(IQueryCollection query)
     {
@@ -64,7 +60,7 @@ internal sealed class AdminUsage(CurrentConfiguration configuration, RequestBook
         {
             return read();
         }
-        catch (Exception damaged) when (damaged is SqliteException or NewerLedgerException)
+        catch (Exception damaged) when (Ledgers.IsFault(damaged))
         {
             return OwnErrors.Internal() with { Message = $"The ledger cannot be read: {damaged.Message}" };
         }
@@ -73,12 +69,12 @@ internal sealed class AdminUsage(CurrentConfiguration configuration, RequestBook
     private IEnumerable<UsageSum> Sums(DateTimeOffset since, ImmutableArray<string> by)
     {
         if (ledger is null) return requests.Recent().Select(r => r.Entry).Where(e => e.Time >= since).Select(UsageSum.Of);
-        return LedgerQueries.Sums(LedgerPath, since, by, time.LocalTimeZone);
+        return ledger.Sums(since, by, time.LocalTimeZone);
     }
 
     private IEnumerable<LatencyCount> Latencies(DateTimeOffset since, bool byDay, string? model)
     {
-        if (ledger is not null) return LedgerQueries.Latencies(LedgerPath, since, byDay, model, time.LocalTimeZone);
+        if (ledger is not null) return ledger.Latencies(since, byDay, model, time.LocalTimeZone);
         return requests.Recent().Select(r => r.Entry).Where(e => e.Time >= since && (model is null || model == (e.ServedModel ?? e.AskedModel))).SelectMany(LatencyCount.Of);
     }
 

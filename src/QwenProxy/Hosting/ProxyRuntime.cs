@@ -55,7 +55,10 @@ internal sealed class ProxyRuntime : IAsyncDisposable
             _keys.Changed += _ => Swap(null);
             // What a fleet has taken is known to its database.
             if (Fleet is null) _meters.Restore(snapshot.Storage.DataFolder, Instruments);
-            Ledger = new LedgerWriter(snapshot.Storage.DataFolder, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
+            ILedgerOutput output = Fleet is null
+                ? new FileLedgerOutput(Path.Combine(snapshot.Storage.DataFolder, LedgerFile.Name), time)
+                : new DatabaseLedgerOutput(Fleet.Database, new LedgerSpill(snapshot.Storage.DataFolder), time, Instruments.Logger);
+            Ledger = new LedgerWriter(output, () => TimeSpan.FromDays(Snapshot.Storage.LedgerKeepDays), time, Instruments.Logger, Instruments.Metrics);
         }
 
         if (Fleet is not null) Members = new FleetView(Fleet.Database, FleetMember.NewReplica(time), time);
@@ -203,15 +206,16 @@ internal sealed class ProxyRuntime : IAsyncDisposable
 
     private AdminEndpoints NewAdmin(AdminGuard guard)
     {
+        ILedger? kept = Ledger is null ? null : Ledgers.Of(Snapshot.Storage, Fleet?.Database);
         AdminReports reports = new(
             Status,
             Requests,
-            new AdminRequestList(_configuration, Requests, Ledger, Instruments.Time),
-            new AdminUsage(_configuration, Requests, Ledger, Instruments.Time),
+            new AdminRequestList(Requests, kept, Instruments.Time),
+            new AdminUsage(Requests, kept, Instruments.Time),
             new AdminModels(_configuration, Models, Router, Upstreams.OutputLimits),
             new AdminEvents(Status, Requests, Drain, Instruments.Time));
         AdminAccounts accounts = new(_configuration, Router, Models, Upstreams, Instruments);
-        return new AdminEndpoints(reports, accounts, new AdminKeys(_configuration, _meters, Instruments), guard);
+        return new AdminEndpoints(reports, accounts, new AdminKeys(_configuration, _meters, kept, Instruments), guard);
     }
 
     private StateStore LoadState(string folder)

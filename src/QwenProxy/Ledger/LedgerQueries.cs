@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Data.Common;
 using Microsoft.Data.Sqlite;
 using QwenProxy.Core.Ledger;
 
@@ -7,7 +8,7 @@ namespace QwenProxy.Ledger;
 /// <summary>What is asked of a ledger; of one that does not exist yet, nothing comes back.</summary>
 internal static class LedgerQueries
 {
-    private const string Columns = """
+    public const string Columns = """
         time, id, dialect, client, asked, served, account, input, output, cached, cache_written, reasoning,
         attempts, resumes, status, ending, duration_ms, ttfb_ms, source, code, tried, cost_nano, fix, steps, repairs, repaired
         """;
@@ -111,13 +112,13 @@ internal static class LedgerQueries
         }
     }
 
-    private static DateTimeOffset NoonOf(long day, TimeZoneInfo zone)
+    public static DateTimeOffset NoonOf(long day, TimeZoneInfo zone)
     {
         DateTime noon = DateTime.UnixEpoch.AddDays(day).AddHours(12);
         return new DateTimeOffset(DateTime.SpecifyKind(noon, DateTimeKind.Unspecified), zone.GetUtcOffset(DateTime.SpecifyKind(noon, DateTimeKind.Unspecified)));
     }
 
-    private static UsageSum SumOf(SqliteDataReader row, DateTimeOffset time) =>
+    public static UsageSum SumOf(DbDataReader row, DateTimeOffset time) =>
         new(time, row.GetString(1), row.GetString(2), row.GetString(3), row.GetString(4))
         {
             Requests = row.GetInt64(5),
@@ -127,7 +128,7 @@ internal static class LedgerQueries
             Cost = LedgerSchema.Dollars(Whole(row, 15)),
         };
 
-    private static LedgerEntry EntryOf(SqliteDataReader row) => new()
+    public static LedgerEntry EntryOf(DbDataReader row) => new()
     {
         Time = DateTimeOffset.FromUnixTimeMilliseconds(row.GetInt64(0)),
         RequestId = row.GetString(1),
@@ -153,7 +154,7 @@ internal static class LedgerQueries
         Repaired = row.GetInt32(25),
     };
 
-    private static string? Text(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+    private static string? Text(DbDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 
-    private static long? Whole(SqliteDataReader row, int column) => row.IsDBNull(column) ? null : row.GetInt64(column);
+    private static long? Whole(DbDataReader row, int column) => row.IsDBNull(column) ? null : row.GetInt64(column);
 }

@@ -1,6 +1,6 @@
 using System.Threading.Channels;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.Logging;
+using Npgsql;
 using QwenProxy.Core.Ledger;
 using QwenProxy.Observability;
 
@@ -8,19 +8,16 @@ namespace QwenProxy.Ledger;
 
 /// <summary>
 /// Writes settled requests to the ledger in batches from one background task. A request only queues its entry; when the disk is gone or cannot keep
-/// up for thousands of requests, entries are lost and their number is told, since accounting must not hold up an answer.
+/// up for thousands of requests, entries are lost and their number is told, since accounting must not hold up an answer. A database that is away costs none.
 /// </summary>
 internal sealed partial class LedgerWriter : IAsyncDisposable
 {
     private const int QueueLength = 8192;
     private const int MaxBatch = 512;
 
-    /// <summary>How long an entry waits for others: a transaction costs as much as fifty rows.</summary>
-    private static readonly TimeSpan s_gather = TimeSpan.FromMilliseconds(100);
-
     private static readonly TimeSpan s_pruneInterval = TimeSpan.FromHours(1);
 
-    private readonly string _path;
+    private readonly ILedgerOutput _output;
     private readonly Func<TimeSpan> _kept;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -28,17 +25,15 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
     private readonly Channel<LedgerEntry> _queue = Channel.CreateBounded<LedgerEntry>(new BoundedChannelOptions(QueueLength) { SingleReader = true });
     private readonly TaskCompletionSource _closing = new();
     private readonly Lazy<Task> _writing;
-    private SqliteConnection? _connection;
-    private LedgerInserts? _inserts;
     private DateTimeOffset _nextPrune;
     private long _lost;
     private bool _toldLost;
 
-    /// <param name="dataFolder">Where the ledger lies.</param>
+    /// <param name="output">Where batches go.</param>
     /// <param name="kept">How long rows are kept, by the configuration in force.</param>
-    public LedgerWriter(string dataFolder, Func<TimeSpan> kept, TimeProvider time, ILogger logger, ProxyMetrics metrics)
+    public LedgerWriter(ILedgerOutput output, Func<TimeSpan> kept, TimeProvider time, ILogger logger, ProxyMetrics metrics)
     {
-        _path = Path.Combine(dataFolder, LedgerFile.Name);
+        _output = output;
         _kept = kept;
         _time = time;
         _logger = logger;
@@ -46,8 +41,17 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
         _writing = new Lazy<Task>(() => Task.Run(WriteAsync));
     }
 
+    /// <summary>A file in the data folder.</summary>
+    public LedgerWriter(string dataFolder, Func<TimeSpan> kept, TimeProvider time, ILogger logger, ProxyMetrics metrics)
+        : this(new FileLedgerOutput(Path.Combine(dataFolder, LedgerFile.Name), time), kept, time, logger, metrics)
+    {
+    }
+
     /// <summary>Entries that could not be written so far.</summary>
     public long Lost => Interlocked.Read(ref _lost);
+
+    /// <summary>Entries that wait on this machine for a database.</summary>
+    public long Undelivered => _output.Undelivered;
 
     /// <summary>Opens the file before the first request has to wait for it.</summary>
     public void Start() => _ = _writing.Value;
@@ -70,58 +74,50 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
         }
         catch (TimeoutException)
         {
-            LogLost(_logger, _path, Lost + _queue.Reader.Count, "the disk is too slow.");
+            LogLost(_logger, _output.Place, Lost + _queue.Reader.Count, "the disk is too slow.");
         }
     }
 
     private async Task WriteAsync()
     {
         List<LedgerEntry> batch = [];
-        Write(batch);
+        await TryAsync(_output.OpenAsync);
+        await PruneAsync();
         while (await _queue.Reader.WaitToReadAsync())
         {
-            await Task.WhenAny(_closing.Task, Task.Delay(s_gather, _time));
+            if (_queue.Reader.Count < MaxBatch) await Task.WhenAny(_closing.Task, Task.Delay(_output.Gathers, _time));
             while (batch.Count < MaxBatch && _queue.Reader.TryRead(out LedgerEntry? entry)) batch.Add(entry);
-            Write(batch);
+            if (await TryAsync(() => _output.WriteAsync(batch), batch.Count)) await PruneAsync();
             batch.Clear();
         }
 
-        Close();
+        await _output.DisposeAsync();
     }
 
-    private void Write(List<LedgerEntry> batch)
+    private async Task<bool> TryAsync(Func<Task> work, int entries = 0)
     {
         try
         {
-            _connection ??= LedgerFile.OpenForWriting(_path);
-            _inserts ??= new LedgerInserts(_connection);
-            _inserts.Write(batch, _time.LocalTimeZone);
+            await work();
             _toldLost = false;
+            return true;
         }
-        catch (Exception failure) when (IsOfTheDisk(failure))
+        catch (Exception failure) when (IsOfTheStore(failure))
         {
-            Lose(batch.Count);
-            Tell(failure);
-            return;
+            Lose(entries);
+            if (!_toldLost) LogLost(_logger, _output.Place, Lost, failure.Message);
+            _toldLost = true;
+            return false;
         }
-
-        Prune();
     }
 
     /// <summary>Old rows go once an hour, behind the requests. What could not go now goes an hour later.</summary>
-    private void Prune()
+    private async Task PruneAsync()
     {
         DateTimeOffset now = _time.GetUtcNow();
         if (now < _nextPrune) return;
         _nextPrune = now + s_pruneInterval;
-        try
-        {
-            LedgerPruning.Prune(_connection!, now - _kept());
-        }
-        catch (Exception failure) when (IsOfTheDisk(failure))
-        {
-            Tell(failure);
-        }
+        await TryAsync(() => _output.PruneAsync(now - _kept()));
     }
 
     private void Lose(int count)
@@ -130,22 +126,7 @@ internal sealed partial class LedgerWriter : IAsyncDisposable
         _metrics.LedgerLost(count);
     }
 
-    private void Tell(Exception failure)
-    {
-        if (!_toldLost) LogLost(_logger, _path, Lost, failure.Message);
-        _toldLost = true;
-        // The next batch opens the file anew: somebody may have moved it away or made room.
-        Close();
-    }
-
-    private void Close()
-    {
-        _inserts?.Dispose();
-        _connection?.Dispose();
-        (_inserts, _connection) = (null, null);
-    }
-
-    private static bool IsOfTheDisk(Exception failure) => failure is SqliteException or IOException or UnauthorizedAccessException or NewerLedgerException;
+    private static bool IsOfTheStore(Exception failure) => Ledgers.IsFault(failure) || failure is IOException or UnauthorizedAccessException or PostgresException;
 
     [LoggerMessage(EventId = 70, Level = LogLevel.Warning, Message = "The ledger {path} cannot be written, {lost} requests are not in it: {problem}")]
     private static partial void LogLost(ILogger logger, string path, long lost, string problem);

@@ -7,6 +7,7 @@ namespace QwenProxy.Proxying;
 /// <summary>
 /// The response body, with a count of what was written to it: the pump flushes once it has taken what is there. What comes at once beyond
 /// <see cref="HeldByServer"/> waits here and goes on in pieces as the client reads: the server would keep the room it once made for it.
+/// The server is asked for room and told what was written a buffer at a time and not an event at a time: each takes its lock.
 /// </summary>
 internal sealed class CountingWriter(PipeWriter output) : IBufferWriter<byte>, IDisposable
 {
@@ -14,6 +15,8 @@ internal sealed class CountingWriter(PipeWriter output) : IBufferWriter<byte>, I
     private const int PieceBytes = 64 * 1024;
 
     private PooledBytes? _waiting;
+    private Memory<byte> _room;
+    private int _used;
     private long _flushed;
 
     public long Written { get; private set; }
@@ -24,19 +27,41 @@ internal sealed class CountingWriter(PipeWriter output) : IBufferWriter<byte>, I
 
     public void Advance(int count)
     {
-        if (_waiting is null) output.Advance(count);
-        else _waiting.Advance(count);
+        if (_waiting is not null) _waiting.Advance(count);
+        else
+        {
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _room.Length - _used);
+            _used += count;
+        }
+
         Written += count;
     }
 
-    public Memory<byte> GetMemory(int sizeHint = 0) => Target().GetMemory(sizeHint);
+    public Memory<byte> GetMemory(int sizeHint = 0)
+    {
+        if (_waiting is null && UnflushedBytes >= HeldByServer)
+        {
+            Tell();
+            _waiting = new PooledBytes(PieceBytes);
+        }
 
-    public Span<byte> GetSpan(int sizeHint = 0) => Target().GetSpan(sizeHint);
+        if (_waiting is not null) return _waiting.GetMemory(sizeHint);
+        if (_room.Length - _used < Math.Max(sizeHint, 1))
+        {
+            Tell();
+            _room = output.GetMemory(sizeHint);
+        }
+
+        return _room[_used..];
+    }
+
+    public Span<byte> GetSpan(int sizeHint = 0) => GetMemory(sizeHint).Span;
 
     /// <summary>Waits while the client reads slower than upstream speaks: this is what slows upstream down.</summary>
     public ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken)
     {
         if (_waiting is not null) return FlushInPiecesAsync(cancellationToken);
+        Tell();
         _flushed = Written;
         return output.FlushAsync(cancellationToken);
     }
@@ -45,14 +70,16 @@ internal sealed class CountingWriter(PipeWriter output) : IBufferWriter<byte>, I
     public async ValueTask FinishAsync(CancellationToken cancellationToken)
     {
         if (_waiting is not null) await FlushInPiecesAsync(cancellationToken);
+        else Tell();
     }
 
     public void Dispose() => _waiting?.Dispose();
 
-    private IBufferWriter<byte> Target()
+    /// <summary>The server learns what was written; the room is no longer used, for it is its own.</summary>
+    private void Tell()
     {
-        if (_waiting is null && UnflushedBytes >= HeldByServer) _waiting = new PooledBytes(PieceBytes);
-        return _waiting is null ? output : _waiting;
+        if (_used > 0) output.Advance(_used);
+        (_room, _used) = (default, 0);
     }
 
     private async ValueTask<FlushResult> FlushInPiecesAsync(CancellationToken cancellationToken)

@@ -40,6 +40,21 @@ internal static class FleetSchema
         CREATE TABLE qwen_proxy.keys (name text PRIMARY KEY, number bigint GENERATED ALWAYS AS IDENTITY, body text NOT NULL);
         """;
 
+    /// <summary>
+    /// Settled requests, a part for each month; columns mean what those of a ledger file mean. The steps are those of the latency scale, which only the
+    /// program knows. No key beside the one that makes a request unique and no sums: each would be written with every request.
+    /// </summary>
+    private const string Requests = """
+        CREATE TABLE qwen_proxy.requests (
+            time bigint NOT NULL, id text NOT NULL, dialect text NOT NULL, client text, asked text NOT NULL, served text, account text,
+            input bigint, output bigint, cached bigint, cache_written bigint, reasoning bigint,
+            attempts integer NOT NULL, resumes integer NOT NULL, status integer NOT NULL, ending text NOT NULL, duration_ms double precision NOT NULL, ttfb_ms double precision,
+            source text, code text, tried text, cost_nano bigint, fix text, steps text, repairs text, repaired integer NOT NULL,
+            offset_minutes integer NOT NULL, first_step integer, whole_step integer, speed_step integer,
+            PRIMARY KEY (time, id)) PARTITION BY RANGE (time);
+        CREATE INDEX requests_id ON qwen_proxy.requests USING hash (id);
+        """;
+
     /// <summary>Who is there, the limits that are divided among them, and what they tell each other about accounts.</summary>
     private const string Members = """
         CREATE TABLE qwen_proxy.replicas (id text PRIMARY KEY, name text NOT NULL, address text NOT NULL, version text NOT NULL, started timestamptz NOT NULL, seen timestamptz NOT NULL, report text NOT NULL);
@@ -54,7 +69,7 @@ internal static class FleetSchema
         """;
 
     /// <summary>Each part of the program has its tables in a text of its own; a step is those that arrived with one release.</summary>
-    public static IReadOnlyList<Migration> Migrations { get; } = [new Migration(1, Topics + Credentials + Keys + Members)];
+    public static IReadOnlyList<Migration> Migrations { get; } = [new Migration(1, Topics + Credentials + Keys + Requests + Members)];
 
     /// <summary>
     /// Makes what is missing, whole or not at all; of several replicas that begin together one does it. Throws <see cref="NewerDatabaseException"/> when the

@@ -110,7 +110,7 @@ public sealed class TimeoutTests
         await using RunningProxy proxy = await RunningProxy.StartAsync(upstream.BaseUrl, s => s with { Timeouts = s.Timeouts with { Streaming = TimeSpan.FromSeconds(1) } });
         using HttpResponseMessage response = await proxy.PostAsync(Dialect.Body(Dialect.Chat, stream: true));
         (string text, bool orderly) = await RunningProxy.ReadAsync(response);
-        Assert.False(orderly);
+        Assert.False(orderly, text);
         JsonElement error = StreamText.Error(text)!.Value;
         Assert.Equal("upstream_timeout", error.GetProperty("code").GetString());
         Assert.Contains("STREAMING_TIMEOUT_SECONDS", error.GetProperty("message").GetString(), StringComparison.Ordinal);

@@ -104,6 +104,22 @@ internal sealed class CostRig : IDisposable
         long Of(string name) => long.Parse(text.Split('\n').Single(l => l.StartsWith(name, StringComparison.Ordinal))[name.Length..], CultureInfo.InvariantCulture);
     }
 
+    /// <summary>The sum of the series whose lines begin so.</summary>
+    public async Task<long> SumAsync(string start)
+    {
+        string text = await _metrics.GetStringAsync("/metrics");
+        return text.Split('\n').Where(l => l.StartsWith(start, StringComparison.Ordinal)).Sum(l => long.Parse(l[(l.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
+    }
+
+    public async Task WaitUntilNothingRunsAsync()
+    {
+        for (int tries = 0; await SumAsync("qwen_proxy_requests_running") > 0; tries++)
+        {
+            if (tries == 200) throw new TimeoutException("Requests still run.");
+            await Task.Delay(100);
+        }
+    }
+
     /// <summary>The system calls of the program's threads while something is done; null where they cannot be traced.</summary>
     public async Task<long?> SystemCallsAsync(TemporaryFolder folder, Action work)
     {
