@@ -1,3 +1,4 @@
+using QwenProxy.Core.Errors;
 using QwenProxy.Core.Resilience;
 
 namespace QwenProxy.Core.Accounts;
@@ -43,7 +44,8 @@ public sealed class SharedStates
     {
         ArgumentNullException.ThrowIfNull(pool);
         Dictionary<string, SharedState> here = [];
-        foreach (Cooldown cooldown in pool.Cooldowns) Add(new SharedState(cooldown, null));
+        // Whether an account is signed in each replica sees by itself, and one that could not look yet must not speak for all.
+        foreach (Cooldown cooldown in pool.Cooldowns.Where(c => c.Kind != FaultKind.AccountSignedOut)) Add(new SharedState(cooldown, null));
         foreach (BreakerRecord breaker in pool.Breakers.Where(b => b.State != BreakerState.Closed)) Add(new SharedState(null, breaker));
         lock (_gate)
         {

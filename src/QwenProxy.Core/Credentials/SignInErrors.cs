@@ -37,6 +37,18 @@ public static class SignInErrors
         RetryAfter = retryAfter,
     };
 
+    /// <summary>The sign-in may be there and could not be read yet: 503 <c>upstream_unreachable</c> with a time to try again.</summary>
+    public static ProxyError NotKnownYet(string account, string why) => new()
+    {
+        Kind = FaultKind.ConnectFailed,
+        Source = FaultSource.Upstream,
+        Status = 503,
+        Code = "upstream_unreachable",
+        Type = "upstream_error",
+        Message = $"The sign-in of account '{account}' could not be read yet: {why}. It is kept; try again in a few seconds.",
+        RetryAfter = TimeSpan.FromSeconds(2),
+    };
+
     /// <summary>The refresh took longer than a request may wait: 504 <c>upstream_timeout</c>. The refresh itself goes on.</summary>
     public static ProxyError RefreshTimedOut(string account, TimeSpan waited) => new()
     {

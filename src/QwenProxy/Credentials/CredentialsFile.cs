@@ -3,7 +3,11 @@ using QwenProxy.Core.Credentials;
 namespace QwenProxy.Credentials;
 
 /// <summary>One reading of the file: credentials, or why there are none. <see cref="Stamp"/> is null when the file is missing.</summary>
-internal sealed record CredentialsReading(QwenCredentials? Credentials, string? Fault, FileStamp? Stamp);
+internal sealed record CredentialsReading(QwenCredentials? Credentials, string? Fault, FileStamp? Stamp)
+{
+    /// <summary>Whether there is a sign-in could not be found out yet: no reason to tell anybody that there is none.</summary>
+    public bool IsUnknown { get; init; }
+}
 
 /// <summary>
 /// The credentials file of one account. It is read whole and replaced whole (temporary file beside it, fsync, rename), and never deleted.

@@ -18,6 +18,9 @@ internal enum LockOutcome
 /// <summary>The result of waiting for the lock; dispose it to release what is held.</summary>
 internal sealed record LockAttempt(LockOutcome Outcome, string? Reason = null, IDisposable? Holder = null) : IDisposable
 {
+    /// <summary>It was taken from another that had not ended its turn and may have used the refresh token: a refusal of it proves nothing yet.</summary>
+    public bool IsInDoubt { get; init; }
+
     public void Dispose() => Holder?.Dispose();
 }
 

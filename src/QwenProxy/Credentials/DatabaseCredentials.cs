@@ -15,6 +15,12 @@ internal sealed class DatabaseCredentials(FleetCredentials fleet, FleetDatabase 
     /// <summary>After an outage, how long others wait for a holder whose lease ended meanwhile; a broker tries to save again more often than that.</summary>
     public static readonly TimeSpan Settling = TimeSpan.FromSeconds(12);
 
+    /// <summary>
+    /// How long after a turn was taken from a replica that had not ended it the sign-in server's refusal is not believed: that replica may have used the
+    /// refresh token up, and come back with what it got.
+    /// </summary>
+    public static readonly TimeSpan DoubtFor = TimeSpan.FromMinutes(2);
+
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(400);
 
     /// <summary>Longer than a dead holder's lease and the patience with it.</summary>
@@ -28,7 +34,7 @@ internal sealed class DatabaseCredentials(FleetCredentials fleet, FleetDatabase 
 
     public CredentialsReading Read() => fleet.Of(account) switch
     {
-        null => new CredentialsReading(null, $"{fleet.Name} was not read yet{(database.Trouble is { } trouble ? $": {trouble.Problem}" : "")}", null),
+        null => new CredentialsReading(null, $"{fleet.Name} was not read yet{(database.Trouble is { } trouble ? $": {trouble.Problem}" : "")}", null) { IsUnknown = true },
         { IsSignedOut: true } => new CredentialsReading(null, "it was signed out with logout", null),
         { Version: 0 } => new CredentialsReading(null, $"nobody has signed it in to {fleet.Name}", null),
         { } row => new CredentialsReading(row.Credentials, row.Fault is null ? null : $"its sign-in in {fleet.Name} cannot be used: {row.Fault}", StampOf(row)),
@@ -48,7 +54,7 @@ internal sealed class DatabaseCredentials(FleetCredentials fleet, FleetDatabase 
                 if (await fleet.LeaseAsync(account, holder, Lease, fleet.PatienceWithOthers, stop) is { } lease)
                 {
                     CredentialsRow row = fleet.Take(account, lease.Row);
-                    return Held(new LeaseTurn(fleet, account, lease.Fence, row.Version > 0 && !row.IsSignedOut ? StampOf(row) : null, asked, time));
+                    return Held(new LeaseTurn(fleet, account, lease.Fence, row.Version > 0 && !row.IsSignedOut ? StampOf(row) : null, asked, time)) with { IsInDoubt = lease.IsInDoubt };
                 }
             }
             catch (DatabaseAwayException away)

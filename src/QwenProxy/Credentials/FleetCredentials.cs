@@ -58,21 +58,23 @@ internal sealed class FleetCredentials(FleetDatabase database, SealingKeys keys,
     /// Takes the lease of an account when nobody has one, and gives its fence with the row as it is; null while another holds it. Times are the server's,
     /// so that no replica's clock matters.
     /// </summary>
-    internal Task<(long Fence, CredentialsRow Row)?> LeaseAsync(string account, string holder, TimeSpan length, TimeSpan patience, CancellationToken stop) =>
+    internal Task<(long Fence, bool IsInDoubt, CredentialsRow Row)?> LeaseAsync(string account, string holder, TimeSpan length, TimeSpan patience, CancellationToken stop) =>
         database.RunAsync(async (connection, given) =>
         {
             await using NpgsqlCommand lease = new($"""
                 INSERT INTO qwen_proxy.credentials AS c (account, fence, holder, lease_until) VALUES ($1, 1, $2, now() + $3)
-                ON CONFLICT (account) DO UPDATE SET fence = c.fence + 1, holder = $2, lease_until = now() + $3
+                ON CONFLICT (account) DO UPDATE SET fence = c.fence + 1, holder = $2, lease_until = now() + $3,
+                    taken_over = CASE WHEN c.holder IS NOT NULL AND c.holder <> $2 THEN now() ELSE c.taken_over END
                     WHERE c.holder IS NULL OR c.holder = $2 OR c.lease_until + $4 < now()
-                RETURNING fence, {Columns}
+                RETURNING fence, COALESCE(taken_over > now() - $5, false), {Columns}
                 """, connection);
             lease.Parameters.Add(new NpgsqlParameter<string> { TypedValue = account });
             lease.Parameters.Add(new NpgsqlParameter<string> { TypedValue = holder });
             lease.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = length });
             lease.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = patience });
+            lease.Parameters.Add(new NpgsqlParameter<TimeSpan> { TypedValue = DatabaseCredentials.DoubtFor });
             await using NpgsqlDataReader row = await lease.ExecuteReaderAsync(given);
-            return await row.ReadAsync(given) ? (row.GetInt64(0), RowOf(row, account, 1)) : ((long, CredentialsRow)?)null;
+            return await row.ReadAsync(given) ? (row.GetInt64(0), row.GetBoolean(1), RowOf(row, account, 2)) : ((long, bool, CredentialsRow)?)null;
         }, stop);
 
     /// <summary>False when the fence is another's by now.</summary>
@@ -88,7 +90,7 @@ internal sealed class FleetCredentials(FleetDatabase database, SealingKeys keys,
         return database.RunInTransactionAsync(async (connection, given) =>
         {
             await using NpgsqlCommand write = new("""
-                UPDATE qwen_proxy.credentials SET version = version + 1, changed = now(), key_id = $3, sealed = $4, signed_out = false, holder = NULL
+                UPDATE qwen_proxy.credentials SET version = version + 1, changed = now(), key_id = $3, sealed = $4, signed_out = false, holder = NULL, taken_over = NULL
                 WHERE account = $1 AND fence = $2 RETURNING version, changed
                 """, connection);
             write.Parameters.Add(new NpgsqlParameter<string> { TypedValue = account });

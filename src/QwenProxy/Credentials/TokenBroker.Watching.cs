@@ -110,6 +110,7 @@ internal sealed partial class TokenBroker
             // Missing or unreadable: what memory holds goes on, unless its owner signed it out.
             _seen = reading.Stamp;
             _fault = reading.Fault!;
+            _isUnknown = reading.IsUnknown;
             if (_held is not { } orphan || reading.Stamp is not null || !_store.WasSignedOut(orphan.Credentials)) return;
             _held = null;
             _verdict = null;

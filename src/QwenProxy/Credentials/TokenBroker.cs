@@ -13,6 +13,11 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     /// <summary>How stale the knowledge of the file may be when a token is handed out.</summary>
     private static readonly TimeSpan s_lookEvery = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long a request waits for a database that could not be read yet.</summary>
+    private static readonly TimeSpan s_patienceWithStore = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan s_lookAgain = TimeSpan.FromMilliseconds(100);
+
     private readonly TokenBrokerOptions _options;
     private readonly TimeProvider _time;
     private readonly CredentialLog _log;
@@ -28,6 +33,7 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     private volatile HeldToken? _held;
     private volatile Verdict? _verdict;
     private volatile Secret? _served;
+    private volatile bool _isUnknown;
     private string _fault = "its sign-in was not read yet";
 
     /// <summary>Told what came of each refresh.</summary>
@@ -56,7 +62,7 @@ internal sealed partial class TokenBroker : IAsyncDisposable
     public ValueTask<AccessTokenResult> GetValidAccessTokenAsync(CancellationToken stop)
     {
         Look(s_lookEvery);
-        if (_held is not { } held) return new(SignedOut(_fault));
+        if (_held is not { } held) return _isUnknown ? WaitForSignInAsync(stop) : new(SignedOut(_fault));
         if (held.Result.Error is not null) return new(held.Result);
         TokenPhase phase = held.PhaseAt(_time);
         if (_verdict is { } verdict && !LiftForProbe(verdict))
@@ -133,7 +139,7 @@ internal sealed partial class TokenBroker : IAsyncDisposable
             TokenPhase phase = held?.PhaseAt(_time) ?? TokenPhase.Expired;
             (CredentialStateKind kind, string? why) = (held, verdict) switch
             {
-                (null, _) => (CredentialStateKind.SignedOut, _fault),
+                (null, _) => (_isUnknown ? CredentialStateKind.Expired : CredentialStateKind.SignedOut, _fault),
                 ({ Result.Error: { } error }, _) => (CredentialStateKind.SignedOut, error.Message),
                 (_, { } dead) when dead.TokenRefused || phase == TokenPhase.Expired => (CredentialStateKind.SignedOut, dead.Why),
                 (_, { } dead) => (CredentialStateKind.Expiring, $"the last token still works; {dead.Why}"),
@@ -159,6 +165,22 @@ internal sealed partial class TokenBroker : IAsyncDisposable
         return new FileCredentials(file, new CredentialsLock(file.Folder, options.Files, _time, _chance, options.NewId));
     }
 
+    /// <summary>The database could not be read yet: a sign-in that may be there is waited for, and not told to be over.</summary>
+    private async ValueTask<AccessTokenResult> WaitForSignInAsync(CancellationToken stop)
+    {
+        long began = _time.GetTimestamp();
+        TimeSpan patience = _options.RequestBound < s_patienceWithStore ? _options.RequestBound : s_patienceWithStore;
+        while (_held is null && _isUnknown && _time.GetElapsedTime(began) < patience)
+        {
+            await Task.Delay(s_lookAgain, _time, stop);
+            Look(TimeSpan.Zero);
+        }
+
+        return _held is null && _isUnknown ? NotKnownYet() : await GetValidAccessTokenAsync(stop);
+    }
+
+    private AccessTokenResult NotKnownYet() => AccessTokenResult.Failed(SignInErrors.NotKnownYet(_options.AccountName, _fault));
+
     private AccessTokenResult SignedOut(string why) =>
         AccessTokenResult.Failed(SignInErrors.SignedOut(_options.AccountName, _options.LoginCommand, why));
 
@@ -171,7 +193,7 @@ internal sealed partial class TokenBroker : IAsyncDisposable
         TimeSpan bound = _options.RequestBound;
         if (phase == TokenPhase.LastMoments && held.Remaining(_time) / 2 < bound) bound = held.Remaining(_time) / 2;
         bool inTime = await WaitForChangeAsync(RefreshOnce(null, attended: true), bound, stop);
-        if (_held is not { } now) return SignedOut(_fault);
+        if (_held is not { } now) return _isUnknown ? NotKnownYet() : SignedOut(_fault);
         if (now.Result.Error is not null || now.PhaseAt(_time) != TokenPhase.Expired) return now.Result;
         if (_verdict is { } verdict) return SignedOut(verdict.Why);
         return AccessTokenResult.Failed(inTime

@@ -42,7 +42,9 @@ internal sealed class TokenRefresh(
         // The file is the truth, except while it lacks what memory has because it could not be written.
         QwenCredentials before = reading.Credentials is { } read && !(held.IsUnsaved && reading.Stamp == held.Stamp) ? read : held.Credentials;
         if (before.RefreshToken is null) return Refused("the token has expired and the sign-in has no refresh token");
-        return await AskAsync(held, before, failedToken, tries, stop);
+        RefreshOutcome outcome = await AskAsync(held, before, failedToken, tries, stop);
+        bool isProof = outcome.Kind != RefreshOutcomeKind.Refused || !attempt.IsInDoubt;
+        return isProof ? outcome : new RefreshOutcome(RefreshOutcomeKind.Failed, $"{outcome.Reason}, but a replica that was at it before may still come with new tokens");
     }
 
     /// <summary>Writes tokens that could not be saved before. Returns them as saved, or as they were.</summary>

@@ -25,13 +25,14 @@ internal static class FleetSchema
         """;
 
     /// <summary>
-    /// Sign-ins, sealed. <c>version</c> counts their changes; <c>fence</c>, <c>holder</c> and <c>lease_until</c> say whose turn it is to change one.
+    /// Sign-ins, sealed. <c>version</c> counts their changes; <c>fence</c>, <c>holder</c> and <c>lease_until</c> say whose turn it is to change one;
+    /// <c>taken_over</c> is when the turn was last taken from a replica that had not ended it, until tokens are written.
     /// </summary>
     private const string Credentials = """
         CREATE TABLE qwen_proxy.credentials (
             account text PRIMARY KEY, version bigint NOT NULL DEFAULT 0, changed timestamptz NOT NULL DEFAULT now(),
             key_id text, sealed bytea, signed_out boolean NOT NULL DEFAULT false,
-            fence bigint NOT NULL, holder text, lease_until timestamptz NOT NULL);
+            fence bigint NOT NULL, holder text, lease_until timestamptz NOT NULL, taken_over timestamptz);
         """;
 
     /// <summary>Client keys, in the order in which they were made.</summary>

