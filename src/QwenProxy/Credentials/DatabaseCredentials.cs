@@ -6,7 +6,7 @@ namespace QwenProxy.Credentials;
 /// <summary>
 /// One account's row. The turn is a lease with an end that its holder puts off while it works, and a fence: a number that each taking of the lease counts up
 /// and that a write must show. A replica that was held up, cut off or taken for dead writes nothing any more; a replica that died is waited for until its
-/// lease ends. See docs/adr/008-leases-with-a-fence.md for why it is no advisory lock.
+/// lease ends. See docs/adr/011-leases-with-a-fence.md for why it is no advisory lock.
 /// </summary>
 internal sealed class DatabaseCredentials(FleetCredentials fleet, FleetDatabase database, string account, string holder, TimeProvider time, Func<double> chance) : ICredentialsStore
 {
