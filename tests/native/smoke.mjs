@@ -132,6 +132,7 @@ async function commands() {
     await check(line, async () => assert.ok(await json(line)));
   for (const line of ['accounts', 'models', 'config', 'doctor', 'usage', 'requests', 'version', '--version', 'man', 'completion bash', 'simulate --list'])
     await check(line, async () => assert.ok((await command(line)).output.length > 0));
+  await check('top', async () => assert.ok(JSON.parse((await command('top')).output)));
   await check('ledger export', async () => assert.match((await command('ledger export --format jsonl')).output, /"model"|"asked"/));
   await check('ledger backup', async () => {
     await command(['ledger', 'backup', join(home, 'copy.db')]);

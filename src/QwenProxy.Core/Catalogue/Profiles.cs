@@ -41,6 +41,8 @@ public static class Profiles
         PrefillExceptModels = s_thinkingOnly,
         MessagesPath = "/apps/anthropic/v1/messages",
         ResponsesPath = "/api/v2/apps/protocols/compatible-mode/v1/responses",
+        // Its reference says that instructions are not supported and that members it does not name are ignored; it does not name a format of the text.
+        ResponsesIgnores = ["instructions", "text.format"],
         RenamedFields = [new("max_completion_tokens", "max_tokens")],
         DroppedForOtherModels = ["metadata"],
         ModelStudioRules = true,

@@ -102,6 +102,9 @@ public sealed record UpstreamProfile(string Name)
     /// <summary>OpenAI Responses, written as <see cref="MessagesPath"/>.</summary>
     public string? ResponsesPath { get; init; }
 
+    /// <summary>What its Responses API leaves unheard, of <c>instructions</c> and <c>text.format</c>: requests with such a member are translated to chat, which has both.</summary>
+    public ImmutableArray<string> ResponsesIgnores { get; init; } = [];
+
     /// <summary>The upstream refuses the role <c>developer</c>; it must be sent as <c>system</c>.</summary>
     public bool RefusesDeveloperRole { get; init; } = true;
 

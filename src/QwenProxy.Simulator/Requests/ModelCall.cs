@@ -25,7 +25,7 @@ internal sealed class ModelCall
         Stream = IsTrue(members, "stream");
         IncludeUsage = Contains(members, "stream_options", "\"include_usage\"") && Contains(members, "stream_options", "true");
         EnableThinking = IsTrue(members, "enable_thinking") || Contains(members, "thinking", "\"enabled\"");
-        WantsJson = Contains(members, "response_format", "\"json_");
+        WantsJson = Contains(members, "response_format", "\"json_") || Contains(members, "text", "\"json_");
         ToolChoice = Raw(members, "tool_choice");
         EncodingFormat = Text(members.GetValueOrDefault("encoding_format")) ?? "float";
         Dimensions = int.TryParse(Raw(members, "dimensions"), out int dimensions) && dimensions is > 0 and <= 4096 ? dimensions : 1024;

@@ -156,7 +156,7 @@ async function accounts({ open, world, shot }) {
   await broken.getByRole('button', { name: 'Reset' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Reset' }).click();
   await broken.getByText('ready', { exact: true }).waitFor();
-  for (const line of ['spare: isolate by this machine', 'spare: resume by this machine', 'spare: probe by this machine', 'broken: reset by this machine']) assert.ok(world.log().includes(line), line);
+  await logged(world, ['spare: isolate by this machine', 'spare: resume by this machine', 'spare: probe by this machine', 'broken: reset by this machine']);
   return page.context();
 }
 
@@ -187,7 +187,7 @@ async function keys({ open, world, shot }) {
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click();
   await page.locator('#key-list tbody tr', { hasText: 'team' }).getByText('revoked').waitFor();
   for (const old of [key, renewed]) assert.equal((await world.ask({ model: 'sim-healthy', key: old })).status, 401);
-  for (const line of ['team was added by', 'team was renewed by', 'team was revoked by']) assert.ok(world.log().includes(line), line);
+  await logged(world, ['team was added by', 'team was renewed by', 'team was revoked by']);
   assert.equal(world.log().includes(key), false);
   return page.context();
 }
@@ -291,4 +291,11 @@ async function picture(page, folder, name) {
   mkdirSync(folder, { recursive: true });
   await page.setViewportSize({ width: 1100, height: 760 });
   await page.screenshot({ path: join(folder, `page-${name}.png`) });
+}
+
+/** The page may show a change before its line has gone through the pipe. */
+async function logged(world, lines) {
+  const end = Date.now() + 5_000;
+  while (Date.now() < end && !lines.every((line) => world.log().includes(line))) await new Promise((done) => setTimeout(done, 50));
+  for (const line of lines) assert.ok(world.log().includes(line), line);
 }

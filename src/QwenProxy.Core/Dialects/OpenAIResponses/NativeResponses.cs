@@ -27,10 +27,17 @@ public static class NativeResponses
             Body = body,
             Dialect = WireDialect.OpenAIResponses,
             Model = request.Model,
-            PathAt = static profile => profile.ResponsesPath,
+            PathAt = profile => profile.ResponsesIgnores.Any(member => Says(request, member)) ? null : profile.ResponsesPath,
             UsualPath = "responses",
             LimitField = "max_output_tokens",
             NewReader = static () => new ResponsesEventReader(),
         };
+    }
+
+    /// <summary>Whether the request has the member and it means something.</summary>
+    private static bool Says(ResponsesRequest request, string member)
+    {
+        if (member != "text.format") return request.Fields.TryGetValue(member, out RawJson value) && !value.IsNothing;
+        return request.Fields.TryGetValue("text", out RawJson text) && text.Member("format"u8).Member("type"u8) is { IsString: true } type && !type.IsText("text"u8);
     }
 }

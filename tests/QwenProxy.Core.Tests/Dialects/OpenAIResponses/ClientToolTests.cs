@@ -1,5 +1,7 @@
 using System.Text;
 using System.Text.Json;
+using QwenProxy.Core.Catalogue;
+using QwenProxy.Core.Dialects;
 using QwenProxy.Core.Dialects.OpenAIResponses;
 using QwenProxy.Core.Errors;
 
@@ -136,6 +138,23 @@ public sealed class ClientToolTests
         byte[] body = Encoding.UTF8.GetBytes($$"""{"model":"m","stream":true,"store":false,"input":[{{items}}]}""");
         Assert.True(ResponsesRequestParser.TryTranslate(body, null, out ResponsesRequest? request, out _));
         Assert.Equal(native, NativeResponses.Of(body, request, out _) is not null);
+    }
+
+    [Theory]
+    [InlineData("", true)]
+    [InlineData(""","instructions":null,"text":{"format":{"type":"text"},"verbosity":"low"}""", true)]
+    [InlineData(""","instructions":"Answer in French." """, false)]
+    [InlineData(""","text":{"format":{"type":"json_object"}}""", false)]
+    [InlineData(""","text":{"format":{"type":"json_schema","name":"a","schema":{}}}""", false)]
+    public void WhatModelStudiosOwnApiLeavesUnheard_IsTranslatedThere(string members, bool native)
+    {
+        byte[] body = Encoding.UTF8.GetBytes($$"""{"model":"m","stream":true,"input":"x"{{members}}}""");
+        Assert.True(ResponsesRequestParser.TryTranslate(body, null, out ResponsesRequest? request, out _));
+        NativeRequest asked = NativeResponses.Of(body, request, out _)!;
+        Uri baseUrl = new("https://dashscope-intl.aliyuncs.com/compatible-mode/v1");
+        Assert.Equal(native, asked.UrlAt(NativeMode.Auto, Profiles.DashScope, baseUrl) is not null);
+        Assert.NotNull(asked.UrlAt(NativeMode.Always, Profiles.DashScope, baseUrl));
+        Assert.NotNull(asked.UrlAt(NativeMode.Auto, Profiles.OpenRouter, baseUrl));
     }
 
     private static string Json(object value) => JsonSerializer.Serialize(value);
