@@ -99,7 +99,7 @@ public sealed class PostgresServer : IAsyncDisposable
         string data = _folder.Of("data");
         await RunAsync($"cd / && {asUser}mkdir '{Socket}' && {asUser}'{programs}/initdb' --pgdata '{data}' --username postgres --auth trust --encoding UTF8 --locale C --no-sync");
         // The server is the shell's child: when the tests end, however that comes, the pipe closes and the shell ends it.
-        string serve = $"cd / && {asUser}'{programs}/postgres' -D '{data}' -k '{Socket}' -c listen_addresses= -c fsync=off -c max_connections=300 -c shared_buffers=32MB > '{_folder.Of("log")}' 2>&1 & "
+        string serve = $"cd / && {asUser}'{programs}/postgres' -D '{data}' -k '{Socket}' -c listen_addresses= -c fsync=off -c max_connections=900 -c shared_buffers=32MB > '{_folder.Of("log")}' 2>&1 & "
             + "server=$!; cat > /dev/null; kill -QUIT $server; wait $server";
         _process = Process.Start(new ProcessStartInfo("/bin/sh", ["-c", serve]) { RedirectStandardInput = true })!;
         await Until.TrueAsync(() => File.Exists(SocketFile), TimeSpan.FromSeconds(60));
