@@ -81,6 +81,7 @@ internal sealed class DatabaseCredentials(FleetCredentials fleet, FleetDatabase 
         }
         catch (DatabaseAwayException away)
         {
+            turn.IsUnsaved = true;
             return new SaveResult(turn.Stamp, away.Problem);
         }
     }

@@ -22,6 +22,12 @@ internal sealed class LeaseTurn(FleetCredentials fleet, string account, long fen
     /// <summary>Nothing is left to give back.</summary>
     public bool IsOver { get; set; }
 
+    /// <summary>
+    /// Tokens were fetched and could not be written. The lease is then not given back, however soon the database serves again: who took it would ask with a
+    /// refresh token that is used up. It ends by itself, and its holder, who takes it anew to write, comes first.
+    /// </summary>
+    public bool IsUnsaved { get; set; }
+
     /// <summary>By this replica's clock, from before the lease was asked for: the server's ends later.</summary>
     public bool IsAlive => !IsOver && time.GetElapsedTime(Volatile.Read(ref _since)) < DatabaseCredentials.Lease - s_margin;
 
@@ -60,7 +66,7 @@ internal sealed class LeaseTurn(FleetCredentials fleet, string account, long fen
             renewing.Dispose();
         }
 
-        if (IsOver) return;
+        if (IsOver || IsUnsaved) return;
         try
         {
             await fleet.ReleaseAsync(account, fence, CancellationToken.None);

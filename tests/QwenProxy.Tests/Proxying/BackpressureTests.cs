@@ -66,6 +66,52 @@ public sealed class BackpressureTests
         await Until.TrueAsync(() => proxy.Runtime.Drain.Active == 0, TimeSpan.FromSeconds(20));
     }
 
+    [Fact]
+    public async Task IdleStreams_AreCheap()
+    {
+        const int count = 300;
+        await using RawUpstream upstream = new(async exchange =>
+        {
+            await exchange.SendAsync(RawUpstream.Sse("data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"000001\"}}]}\n\n"));
+            await exchange.WaitForHangUpAsync();
+        });
+        await using RunningProxy proxy = await RunningProxy.StartAsync(upstream.BaseUrl);
+        // The test's own client and upstream live in this process too: what they cost alone is taken off.
+        long alone = await PerStreamAsync(upstream.BaseUrl, count);
+        long behindProxy = await PerStreamAsync(proxy.Server.Address, count);
+        Assert.True(behindProxy - alone < 64 * 1024, $"{behindProxy - alone} bytes per idle stream, besides {alone} of the test's own");
+    }
+
+    private static async Task<long> PerStreamAsync(Uri server, int count)
+    {
+        List<RawClient> clients = [];
+        async Task OpenAsync(int more)
+        {
+            for (int i = 0; i < more; i++)
+            {
+                RawClient client = await RawClient.ConnectAsync(server);
+                clients.Add(client);
+                await client.SendAsync(RawClient.Post(Dialect.Body(Dialect.Chat, stream: true)));
+                await client.ReadUntilAsync("000001");
+            }
+        }
+
+        // The first ones pay for what is made once.
+        await OpenAsync(50);
+        long before = Managed();
+        await OpenAsync(count);
+        long perStream = (Managed() - before) / count;
+        foreach (RawClient client in clients) client.Dispose();
+        return perStream;
+    }
+
+    private static long Managed()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return GC.GetTotalMemory(forceFullCollection: true);
+    }
+
     private static string Event(int i) => $"data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{Piece(i)}\"}}}}]}}\n\n";
 
     private static string Piece(int i) => $"{i:d6}".PadRight(PieceBytes, (char)('a' + (i % 26)));
