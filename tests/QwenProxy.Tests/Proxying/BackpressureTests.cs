@@ -5,6 +5,7 @@ using QwenProxy.Tests.Support;
 namespace QwenProxy.Tests.Proxying;
 
 /// <summary>Many streams, slow readers, idle streams: nothing is mixed up and nothing grows without bound.</summary>
+[Collection(nameof(BackpressureTests))]
 public sealed class BackpressureTests
 {
     private const int PieceBytes = 4000;
@@ -116,3 +117,7 @@ public sealed class BackpressureTests
 
     private static string Piece(int i) => $"{i:d6}".PadRight(PieceBytes, (char)('a' + (i % 26)));
 }
+
+/// <summary>Runs while no other test does: it weighs the memory of the process that all of them share.</summary>
+[CollectionDefinition(nameof(BackpressureTests), DisableParallelization = true)]
+public sealed class BackpressureTestsAlone;
